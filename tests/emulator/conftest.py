@@ -1,0 +1,67 @@
+"""One emulator for all tests of this folder, emptied before each test."""
+
+from dataclasses import dataclass
+from typing import Iterator
+
+import pytest
+import requests
+
+import dicom_emulator
+from tests.emulator.dicom_files import multipart
+
+
+@dataclass
+class Service:
+    """The emulator as a client sees it: two base addresses and two people who signed in."""
+
+    url: str
+    owner: requests.Session
+    reader: requests.Session
+    nobody: requests.Session
+
+    @property
+    def v1(self) -> str:
+        return f"{self.url}/v1"
+
+    @property
+    def v2(self) -> str:
+        return f"{self.url}/v2"
+
+    def store(self, *files: bytes, version: str = "v2", study: str = "", partition: str = "") -> requests.Response:
+        """POST `files` as one multipart/related request, as the owner."""
+        body, content_type = multipart(*files)
+        return self.owner.post(
+            f"{self.url}/{version}{partition}/studies" + (f"/{study}" if study else ""),
+            data=body,
+            headers={"Content-Type": content_type, "Accept": "application/dicom+json"},
+        )
+
+
+def session(token: str | None = None) -> requests.Session:
+    """A session that sends nothing by itself but a token: no Accept, no Accept-Encoding, no User-Agent."""
+    client = requests.Session()
+    client.trust_env = False
+    client.headers.clear()
+    # http.client adds "Accept-Encoding: identity" unless told not to; requests passes None as "leave out".
+    if token:
+        client.headers["Authorization"] = f"Bearer {token}"
+    return client
+
+
+@pytest.fixture(scope="session")
+def emulator() -> Iterator[dicom_emulator.RunningServer]:
+    with dicom_emulator.running() as server:
+        yield server
+
+
+@pytest.fixture
+def service(emulator: dicom_emulator.RunningServer) -> Service:
+    """An empty emulator. `owner` may do everything, `reader` may read, `nobody` sends no token."""
+    requests.post(f"{emulator.url}/_emulator/reset", timeout=10).raise_for_status()
+    scope = "https://dicom.healthcareapis.azure.com/.default"
+    return Service(
+        url=emulator.url,
+        owner=session(emulator.credential.get_token(scope).token),
+        reader=session(emulator.credential_for("reader").get_token(scope).token),
+        nobody=session(),
+    )
