@@ -1,0 +1,120 @@
+"""The command line: python -m dicom_emulator."""
+
+import argparse
+import logging
+import shlex
+import sqlite3
+import sys
+import time
+from dataclasses import fields
+from typing import Any, Sequence
+
+from dicom_emulator.archive import DataDirInUse, WrongSchema
+from dicom_emulator.server import AddressInUse, environment, run
+from dicom_emulator.settings import Settings, environment_variable, from_environment, parse
+
+DESCRIPTION = """\
+The Azure DICOM service on this machine: store, retrieve, search and delete over DICOMweb,
+without an account and without a container."""
+EPILOG = """\
+examples:
+  python -m dicom_emulator                        any client may now use http://127.0.0.1:8080/v2
+  python -m dicom_emulator --data-dir archive     what is stored stays for the next start
+  python -m dicom_emulator --no-auth              no token needed, for a first try with curl
+  eval "$(python -m dicom_emulator --print-env)"  azure-identity in this shell signs in to the emulator
+
+Every option can also be set in the environment: --data-dir as DICOM_EMULATOR_DATA_DIR, and so on."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Returns the exit code: 0 after a stop, 2 for options that make no sense, 1 when it cannot start."""
+    try:
+        given = vars(parser().parse_args(arguments))
+        print_env = given.pop("print_env")
+        settings = Settings(
+            **(from_environment() | {name: value for name, value in given.items() if value is not None})
+        )
+    except ValueError as error:
+        print(f"dicom_emulator: {error}", file=sys.stderr)
+        return 2
+    if print_env:
+        return print_environment(settings)
+    set_up_log()
+    try:
+        run(settings)
+    except (AddressInUse, DataDirInUse, WrongSchema) as error:
+        print(f"dicom_emulator: {error}", file=sys.stderr)
+        return 1
+    except (OSError, sqlite3.Error) as error:
+        print(f"dicom_emulator: cannot use the folder {settings.data_dir}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m dicom_emulator",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    for option in fields(Settings):
+        flag, metavar, help = (option.metadata[name] for name in ("flag", "metavar", "help"))
+        variable = environment_variable(flag)
+        if isinstance(option.default, bool):
+            parser.add_argument(
+                flag, dest=option.name, action="store_const", const=not option.default, help=f"{help} [{variable}]"
+            )
+        elif isinstance(option.default, tuple):
+            parser.add_argument(
+                flag, dest=option.name, action="append", metavar=metavar, help=f"{help} [{variable}, with commas]"
+            )
+        else:
+            default = "" if option.default is None else f"; default: {option.default}"
+            parser.add_argument(
+                flag,
+                dest=option.name,
+                metavar=metavar,
+                type=typed(option.name, flag),
+                help=f"{help}{default} [{variable}]",
+            )
+    parser.add_argument(
+        "--print-env",
+        action="store_true",
+        help="print, for a shell, the variables that point programs at an emulator on --port, and stop",
+    )
+    return parser
+
+
+def typed(name: str, flag: str) -> Any:
+    def convert(text: str) -> Any:
+        try:
+            return parse(name, flag, text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return convert
+
+
+def print_environment(settings: Settings) -> int:
+    if settings.port == 0:
+        print("dicom_emulator: --print-env needs the --port that the emulator listens on", file=sys.stderr)
+        return 2
+    for name, value in environment(f"http://{settings.host}:{settings.port}").items():
+        print(f"export {name}={shlex.quote(value)}")
+    return 0
+
+
+def set_up_log() -> None:
+    formatter = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S")
+    formatter.converter = time.localtime
+    handler = logging.StreamHandler()
+    handler.setFormatter(formatter)
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    logging.getLogger("dicom_emulator").setLevel(logging.INFO)
+    logging.getLogger("pydicom").setLevel(logging.CRITICAL)  # faulty files are the clients' business
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

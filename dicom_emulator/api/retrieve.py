@@ -1,0 +1,183 @@
+"""WADO-RS: studies, series, instances, frames and metadata (PS3.18 §10.4; conformance statement, Retrieve)."""
+
+from typing import Iterator
+
+from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless
+from starlette.requests import Request
+from starlette.responses import Response
+
+from dicom_emulator.api.transaction import Call, Transaction
+from dicom_emulator.archive import StoredInstance
+from dicom_emulator.blocking import run_blocking
+from dicom_emulator.dicom.frames import Native
+from dicom_emulator.dicom.transcode import UNCOMPRESSED, CannotTranscode, transcode_file, transcode_frame
+from dicom_emulator.errors import BadRequest, InvalidParameter, NotAcceptable, NotFound
+from dicom_emulator.extent import Extent
+from dicom_emulator.versions import Version
+from dicom_emulator.wire.accept import Choice, Offer, choose
+from dicom_emulator.wire.responses import Body, DicomJson, multipart, single
+
+LEVELS = ("study", "series", "instance")
+NOT_ACCEPTABLE = "The request headers are not acceptable"
+NO_TRANSCODING = "The specified transcoding is not supported."
+SEVERAL_INSTANCES = (
+    "Transcoding is not supported when multiple instances are matched by the request. "
+    "Consider asking for the stored transfer syntax with transfer-syntax=*."
+)
+BAD_FRAMES = (
+    "The specified frames value is not valid. At least one frame must be present, "
+    "and all requested frames must have value greater than 0."
+)
+ORIGINAL = "*"
+FILE_SYNTAXES = frozenset({ORIGINAL, str(ExplicitVRLittleEndian), str(JPEG2000Lossless)})
+FRAME_SYNTAXES = frozenset({ORIGINAL, str(ExplicitVRLittleEndian)})
+DICOM, OCTETS, JPEG_2000 = "application/dicom", "application/octet-stream", "image/jp2"
+
+# What can be asked for, what is sent, in which transfer syntax unless the client names one, and which it may name.
+FILES_IN_PARTS = (
+    Offer(DICOM, DICOM, str(ExplicitVRLittleEndian), FILE_SYNTAXES, multipart=True, answered_multipart=True),
+    Offer("*/*", DICOM, ORIGINAL, FILE_SYNTAXES, multipart=True, answered_multipart=True),
+    Offer("*/*", DICOM, ORIGINAL, FILE_SYNTAXES, multipart=False, answered_multipart=True),
+)
+INSTANCE = (
+    *FILES_IN_PARTS,
+    Offer(DICOM, DICOM, str(ExplicitVRLittleEndian), FILE_SYNTAXES, multipart=False, answered_multipart=False),
+)
+JP2_SYNTAXES = frozenset({str(JPEG2000Lossless)})
+FRAMES = (
+    Offer(OCTETS, OCTETS, str(ExplicitVRLittleEndian), FRAME_SYNTAXES, multipart=False, answered_multipart=False),
+    Offer(OCTETS, OCTETS, str(ExplicitVRLittleEndian), FRAME_SYNTAXES, multipart=True, answered_multipart=True),
+    Offer(JPEG_2000, JPEG_2000, str(JPEG2000Lossless), JP2_SYNTAXES, multipart=True, answered_multipart=True),
+    Offer("*/*", OCTETS, ORIGINAL, FRAME_SYNTAXES, multipart=True, answered_multipart=True),
+    Offer("*/*", OCTETS, ORIGINAL, FRAME_SYNTAXES, multipart=False, answered_multipart=True),
+)
+
+
+def chosen(call: Call, offers: tuple[Offer, ...]) -> Choice:
+    choice = choose(call.accept, offers)
+    if choice is None:
+        raise NotAcceptable(NOT_ACCEPTABLE)
+    return choice
+
+
+async def found(call: Call, identifiers: tuple[str, ...]) -> list[StoredInstance]:
+    """The instances that the path names. Raises NotFound."""
+    instances = await run_blocking(call.archive.instances, *identifiers)
+    if not instances:
+        raise NotFound(LEVELS[len(identifiers) - 1])
+    return instances
+
+
+async def retrieve_instances(call: Call) -> Response:
+    """GET a study, a series or an instance."""
+    identifiers = call.identifiers()
+    choice = chosen(call, INSTANCE if len(identifiers) == 3 else FILES_IN_PARTS)
+    instances = await found(call, identifiers)
+    if len(instances) > 1 and choice.transfer_syntax != ORIGINAL:
+        raise NotAcceptable(SEVERAL_INSTANCES)
+    if as_stored(instances[0], choice):
+        bodies: Iterator[Body] = (
+            labelled(choice, instance.transfer_syntax, Extent(instance.path, 0, instance.size))
+            for instance in instances
+        )
+    else:
+        check_transcode_size(call, instances[0])
+        bodies = iter([await transcoded(instances[0], choice)])
+    return multipart(bodies) if choice.multipart else single(next(bodies))
+
+
+def as_stored(instance: StoredInstance, choice: Choice) -> bool:
+    return choice.transfer_syntax in {ORIGINAL, instance.transfer_syntax}
+
+
+def labelled(choice: Choice, transfer_syntax: str, *pieces: bytes | Extent) -> Body:
+    return Body(f"{choice.media_type}; transfer-syntax={transfer_syntax}", pieces)
+
+
+def check_transcode_size(call: Call, instance: StoredInstance) -> None:
+    limit = call.service.settings.max_transcode_size
+    if instance.size > limit:
+        raise NotAcceptable(
+            f"The instance has more than {limit} bytes, the limit for transcoding. "
+            "Consider asking for the stored transfer syntax with transfer-syntax=*."
+        )
+
+
+async def transcoded(instance: StoredInstance, choice: Choice) -> Body:
+    try:
+        content = await run_blocking(transcode_file, instance.path, instance.transfer_syntax, choice.transfer_syntax)
+    except CannotTranscode:
+        raise NotAcceptable(NO_TRANSCODING) from None
+    return labelled(choice, choice.transfer_syntax, content)
+
+
+RETRIEVE = Transaction(retrieve_instances, action="read")
+
+
+def bind_frames(request: Request, version: Version) -> list[int]:
+    numbers = []
+    for text in request.path_params["frames"].split(","):
+        try:
+            numbers.append(int(text))
+        except ValueError:
+            raise InvalidParameter("frames", f"Unable to parse value '{text}' as Int32.") from None
+    return numbers
+
+
+async def retrieve_frames(call: Call) -> Response:
+    """GET frames, in the order asked for, repetitions included."""
+    identifiers = call.identifiers()
+    numbers: list[int] = call.parameters
+    if min(numbers) < 1:
+        raise BadRequest(BAD_FRAMES)
+    choice = chosen(call, FRAMES)
+    if not choice.multipart and len(numbers) > 1:
+        raise BadRequest(
+            "More than one frame cannot be sent as a single part; "
+            'ask for multipart/related; type="application/octet-stream".'
+        )
+    (instance,) = await found(call, identifiers)
+    frames = instance.frames
+    if frames is None or max(numbers) > frames.count:
+        raise NotFound("frame")
+    if not as_stored(instance, choice):
+        check_transcode_size(call, instance)
+    bodies = [await frame_body(instance, choice, number) for number in numbers]
+    return multipart(bodies) if choice.multipart else single(bodies[0])
+
+
+async def frame_body(instance: StoredInstance, choice: Choice, number: int) -> Body:
+    assert instance.frames is not None
+    if as_stored(instance, choice):
+        pieces = await run_blocking(instance.frames.frame, instance.path, number)
+        return labelled(choice, instance.transfer_syntax, *pieces)
+    if not isinstance(instance.frames, Native) or choice.transfer_syntax != ExplicitVRLittleEndian:
+        raise NotAcceptable(NO_TRANSCODING)
+    assert instance.transfer_syntax in UNCOMPRESSED
+    content = await run_blocking(
+        transcode_frame,
+        instance.path,
+        instance.frames,
+        number,
+        instance.transfer_syntax,
+        instance.bits_allocated or 8,
+    )
+    return labelled(choice, choice.transfer_syntax, content)
+
+
+RETRIEVE_FRAMES = Transaction(retrieve_frames, action="read", bind=bind_frames)
+
+
+async def retrieve_metadata(call: Call) -> Response:
+    """GET everything but the bulk of the data, as DICOM JSON, with an ETag that follows each change."""
+    identifiers = call.identifiers()
+    watermarks, objects = await run_blocking(call.archive.metadata, *identifiers)
+    if not watermarks:
+        raise NotFound(LEVELS[len(identifiers) - 1])
+    etag = f"{watermarks[-1]}" if len(identifiers) == 3 else f"{watermarks[-1]}-{len(watermarks)}"
+    if call.request.headers.get("if-none-match", "").lower() == etag:
+        return Response(status_code=304)
+    return DicomJson(f"[{','.join(objects)}]", headers={"ETag": etag})
+
+
+RETRIEVE_METADATA = Transaction(retrieve_metadata, action="read", answers_dicom_json=True)

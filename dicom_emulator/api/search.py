@@ -1,0 +1,202 @@
+"""QIDO-RS: six paths to studies, series and instances (PS3.18 §10.6; conformance statement, Search)."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from pydicom.datadict import dictionary_VR, tag_for_keyword
+from starlette.requests import Request
+from starlette.responses import Response
+
+from dicom_emulator.api.parameters import Parameters
+from dicom_emulator.api.transaction import Call, Transaction
+from dicom_emulator.archive.query import Condition, Query, search
+from dicom_emulator.blocking import run_blocking
+from dicom_emulator.dicom.attributes import CORE, IDENTIFIERS, MODALITIES_IN_STUDY, Attribute, tag_of
+from dicom_emulator.dicom.validation import is_date
+from dicom_emulator.errors import BadRequest
+from dicom_emulator.versions import Version
+from dicom_emulator.wire.responses import DicomJson
+
+
+def tags(keywords: str) -> frozenset[int]:
+    return frozenset(tag_of(keyword) for keyword in keywords.split())
+
+
+# Which attributes a row of each level carries unless the client asks for more.
+LONG = {
+    "study": tags(
+        "SpecificCharacterSet StudyDate StudyTime AccessionNumber InstanceAvailability ReferringPhysicianName"
+        " TimezoneOffsetFromUTC PatientName PatientID PatientBirthDate PatientSex StudyInstanceUID StudyID"
+    ),
+    "series": tags(
+        "SpecificCharacterSet Modality TimezoneOffsetFromUTC SeriesDescription SeriesInstanceUID"
+        " PerformedProcedureStepStartDate PerformedProcedureStepStartTime RequestAttributesSequence"
+    ),
+    "instance": tags(
+        "SpecificCharacterSet SOPClassUID SOPInstanceUID InstanceAvailability TimezoneOffsetFromUTC InstanceNumber"
+        " Rows Columns BitsAllocated NumberOfFrames"
+    ),
+}
+SHORT = {
+    "study": tags(
+        "StudyInstanceUID StudyDate StudyDescription AccessionNumber ReferringPhysicianName PatientName PatientID"
+        " PatientBirthDate"
+    ),
+    "series": tags("SeriesInstanceUID Modality PerformedProcedureStepStartDate ManufacturerModelName"),
+    "instance": tags("SOPInstanceUID"),
+}
+ALL = {
+    "study": LONG["study"]
+    | tags(
+        "StudyDescription AnatomicRegionsInStudyCodeSequence ProcedureCodeSequence NameOfPhysiciansReadingStudy"
+        " AdmittingDiagnosesDescription ReferencedStudySequence PatientAge PatientSize PatientWeight Occupation"
+        " AdditionalPatientHistory"
+    ),
+    "series": LONG["series"] | tags("SeriesNumber Laterality SeriesDate SeriesTime"),
+    "instance": LONG["instance"],
+}
+SEARCHABLE = CORE | {MODALITIES_IN_STUDY: Attribute("ModalitiesInStudy", MODALITIES_IN_STUDY, "CS", "study")}
+
+
+@dataclass(frozen=True)
+class SearchParameters:
+    """The query string: paging, what to include, and the attributes to match, in the order given."""
+
+    limit: int
+    offset: int
+    fuzzy: bool
+    include: tuple[str, ...]
+    matches: tuple[tuple[str, str], ...]
+
+
+def bind(request: Request, version: Version) -> SearchParameters:
+    names = ("limit", "offset", "fuzzymatching", "includefield")
+    parameters = Parameters(request.query_params.multi_items())
+    matches = parameters.others(*names)
+    keys = [key for key, _ in matches]
+    for key in keys:
+        if keys.count(key) > 1:
+            raise BadRequest(f"Invalid query: duplicate query parameter '{key}'. Each attribute may be given once.")
+    include = [field.strip() for value in parameters.values("includefield") for field in value.split(",")]
+    return SearchParameters(
+        limit=parameters.number("Limit", 100, 1, 200),
+        offset=parameters.number("Offset", 0, 0, 2**31 - 1),
+        fuzzy=parameters.flag("FuzzyMatching", False),
+        include=tuple(include),
+        matches=tuple(matches),
+    )
+
+
+def search_for(level: str, *answered: str) -> Transaction:
+    """The search whose rows are studies, series or instances; `answered`: the levels that the path leaves open."""
+
+    async def handler(call: Call) -> Response:
+        identifiers = call.identifiers()
+        query = build_query(call.parameters, call.version, level, answered, identifiers)
+        rows = await run_blocking(lambda: search(call.archive.index.reader, query))
+        return DicomJson(f"[{','.join(rows)}]") if rows else Response(status_code=204)
+
+    return Transaction(handler, action="read", bind=bind, answers_dicom_json=True)
+
+
+def build_query(
+    parameters: SearchParameters,
+    version: Version,
+    level: str,
+    answered: tuple[str, ...],
+    identifiers: tuple[str, ...],
+) -> Query:
+    conditions = [condition(key, value, answered, parameters.fuzzy) for key, value in parameters.matches]
+    filtered = [each.attribute.tag for each in conditions]
+    if len(set(filtered)) < len(filtered):
+        raise BadRequest("Invalid query: the same attribute is specified more than once, with different ID formats.")
+    included = included_attributes(parameters.include, answered)
+    defaults = SHORT if version.short_search_results else LONG
+    attributes = frozenset().union(
+        included, filtered, IDENTIFIERS[: len(identifiers)], *(defaults[each] for each in answered)
+    )
+    study, series, *_ = (*identifiers, None, None)
+    return Query(level, study, series, tuple(conditions), attributes, parameters.limit, parameters.offset)
+
+
+def parse_attribute(key: str) -> int | None:
+    """The tag that a keyword or eight hex digits name; None where neither fits."""
+    if re.fullmatch(r"[0-9A-Fa-f]{8}", key):
+        return int(key, 16)
+    return tag_for_keyword(key) if key else None
+
+
+def condition(key: str, value: str, answered: tuple[str, ...], fuzzy: bool) -> Condition:
+    """The filter that a query parameter stands for. Raises BadRequest."""
+    if "." in key:
+        raise BadRequest(f"Invalid query: matching inside sequences is not supported, as in '{key}'.")
+    tag = parse_attribute(key)
+    if tag is None:
+        raise BadRequest(
+            f"Invalid query: unknown query parameter '{key}'. If the parameter is an attribute keyword, "
+            "check the casing as they are case-sensitive."
+        )
+    attribute = SEARCHABLE.get(tag)
+    if attribute is None or attribute.level not in answered:
+        raise BadRequest(
+            f"Invalid query: AttributeId {key} is not queryable. "
+            "If the parameter is an attribute keyword, check the casing as they are case-sensitive."
+        )
+    if not value.strip():
+        raise BadRequest(f"Invalid query: attribute {key} has no value.")
+    if attribute.vr == "DA":
+        return date_condition(attribute, key, value)
+    if attribute.vr == "PN" and fuzzy:
+        if '"' in value:
+            raise BadRequest(f"Invalid query: a quotation mark is not allowed in the value of {key}.")
+        return Condition(attribute, value, fuzzy=True)
+    return Condition(attribute, value)
+
+
+def date_condition(attribute: Attribute, key: str, value: str) -> Condition:
+    text = value.strip()
+    low, dash, high = text.partition("-")
+    if any(day and not is_date(day) for day in (low, high)) or not (low or high):
+        raise BadRequest(
+            f"Invalid query: specified date '{text}' is invalid for attribute {key}. Dates are given as yyyyMMdd, "
+            "ranges as yyyyMMdd-yyyyMMdd, yyyyMMdd- or -yyyyMMdd."
+        )
+    if not dash:
+        return Condition(attribute, low)
+    if low and high and low > high:
+        raise BadRequest(f"Invalid query: the range '{text}' of attribute {key} ends before it starts.")
+    return Condition(attribute, low=low or None, high=high or None, is_range=True)
+
+
+def included_attributes(include: tuple[str, ...], answered: tuple[str, ...]) -> frozenset[int]:
+    """The attributes that includefield adds. Raises BadRequest."""
+    if any(field.lower() == "all" for field in include):
+        if len(include) > 1:
+            raise BadRequest("Invalid query: includefield=all cannot be combined with other fields.")
+        return frozenset().union(*(ALL[level] for level in answered))
+    return frozenset(included_attribute(field) for field in include)
+
+
+def included_attribute(field: str) -> int:
+    tag = parse_attribute(field)
+    known = tag is not None and (tag >> 16 & 1 or in_dictionary(tag))
+    if not known:
+        raise BadRequest(f"Invalid query: includefield '{field}' is not a known attribute keyword or tag.")
+    assert tag is not None
+    return tag
+
+
+def in_dictionary(tag: int) -> bool:
+    try:
+        return bool(dictionary_VR(tag))
+    except KeyError:
+        return False
+
+
+STUDIES = search_for("study", "study")
+SERIES = search_for("series", "study", "series")
+INSTANCES = search_for("instance", "study", "series", "instance")
+SERIES_OF_STUDY = search_for("series", "series")
+INSTANCES_OF_STUDY = search_for("instance", "series", "instance")
+INSTANCES_OF_SERIES = search_for("instance", "instance")

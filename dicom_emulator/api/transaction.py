@@ -1,0 +1,142 @@
+"""What happens to every request before its handler runs, in the service's order (conformance statement, status codes)."""
+
+import re
+from dataclasses import dataclass
+from typing import Any, Awaitable, Callable, Mapping
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from dicom_emulator import versions
+from dicom_emulator.archive import Archive
+from dicom_emulator.dicom.validation import BAD_UID, is_uid
+from dicom_emulator.errors import BadRequest, Forbidden, NotAcceptable, NotSignedIn, UnsupportedMediaType
+from dicom_emulator.settings import Settings
+from dicom_emulator.wire.accept import accepts_dicom_json
+from dicom_emulator.wire.auth import ALL_ACTIONS, AUDIENCE, InvalidToken, TokenIssuer
+
+UID_NAMES = {"study": "StudyInstanceUid", "series": "SeriesInstanceUid", "instance": "SopInstanceUid"}
+
+
+@dataclass(frozen=True)
+class Service:
+    """What the handlers work with; there is one for each running emulator."""
+
+    settings: Settings
+    archive: Archive
+    tokens: TokenIssuer
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request that was let in: by whom it may be done is decided, and its parameters are read."""
+
+    request: Request
+    service: Service
+    version: versions.Version
+    parameters: Any  # what the transaction's `bind` returned
+
+    @property
+    def archive(self) -> Archive:
+        return self.service.archive
+
+    def identifiers(self) -> tuple[str, ...]:
+        """The UIDs of the path, checked, without padding. Raises BadRequest."""
+        found = [(name, self.request.path_params[name]) for name in UID_NAMES if name in self.request.path_params]
+        for name, uid in found:
+            if not is_uid(uid):
+                raise BadRequest(f"Dicom element '{UID_NAMES[name]}' failed validation for VR 'UI': {BAD_UID}")
+        return tuple(uid.rstrip(" ") for _, uid in found)
+
+    @property
+    def accept(self) -> str | None:
+        return ",".join(self.request.headers.getlist("accept")) or None
+
+
+Handler = Callable[[Call], Awaitable[Response]]
+
+
+@dataclass(frozen=True)
+class Transaction:
+    """One method on one path.
+
+    action: the data action a caller's role must allow.
+    bind: reads the query parameters; runs before the role is looked at, as ASP.NET's model binding does.
+    answers_dicom_json: whether the Accept header must allow DICOM JSON.
+    consumes: the media types that the body may have; others are refused before anything else is looked at.
+    """
+
+    handler: Handler
+    action: str
+    bind: Callable[[Request, versions.Version], Any] = lambda request, version: None
+    answers_dicom_json: bool = False
+    consumes: tuple[str, ...] = ()
+
+    async def __call__(self, request: Request, service: Service, version: versions.Version) -> Response:
+        self.check_content_type(request)
+        actions = sign_in(request, service)
+        if self.answers_dicom_json and not accepts_dicom_json(",".join(request.headers.getlist("accept"))):
+            raise NotAcceptable
+        parameters = self.bind(request, version)
+        if self.action not in actions:
+            raise Forbidden
+        return await self.handler(Call(request, service, version, parameters))
+
+    def check_content_type(self, request: Request) -> None:
+        content_type = request.headers.get("content-type")
+        if self.consumes and content_type and content_type.split(";")[0].strip().lower() not in self.consumes:
+            raise UnsupportedMediaType
+
+
+def sign_in(request: Request, service: Service) -> frozenset[str]:
+    """The data actions that the caller's token allows. Raises NotSignedIn."""
+    if not service.settings.sign_in:
+        return ALL_ACTIONS
+    try:
+        return service.tokens.actions(request.headers.get("authorization"))
+    except InvalidToken:
+        authority = f"{request.base_url}_emulator/identity"
+        challenge = f'Bearer authorization_uri="{authority}", resource_id="{AUDIENCE}", realm="{AUDIENCE}"'
+        raise NotSignedIn(headers={"WWW-Authenticate": challenge}) from None
+
+
+class UnsupportedVersion(Exception):
+    """The path names a version, or a method in it, that the service does not have."""
+
+    def __init__(self, status: int, number: str, allow: str = ""):
+        super().__init__(number)
+        self.status, self.number, self.allow = status, number, allow
+
+
+class Resource(Route):
+    """A path below the version and what each method does there.
+
+    Paths match as they do in the service: in any case, and with a slash more at the end.
+    """
+
+    def __init__(self, path: str, **transactions: Transaction):
+        self.transactions: Mapping[str, Transaction] = transactions
+        super().__init__("/{version}" + path, endpoint=self.serve)
+        self.methods = None
+        self.app = self.serve
+        self.path_regex = re.compile(self.path_regex.pattern.removesuffix("$") + "/?$", re.IGNORECASE)
+
+    def matches(self, scope: Scope) -> Any:
+        match, child_scope = super().matches(scope)
+        if child_scope and versions.number_of(child_scope["path_params"]["version"]) is None:
+            return type(match).NONE, {}
+        return match, child_scope
+
+    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive, send)
+        number = versions.number_of(request.path_params["version"])
+        assert number is not None
+        version = versions.VERSIONS.get(number)
+        if version is None:
+            raise UnsupportedVersion(400, number)
+        if request.method not in self.transactions:
+            raise UnsupportedVersion(405, number, ", ".join(sorted(self.transactions)))
+        response = await self.transactions[request.method](request, request.app.state.service, version)
+        await response(scope, receive, send)

@@ -1,0 +1,139 @@
+"""The application: the route table on one screen, and how failures become answers."""
+
+import json
+import logging
+import sqlite3
+from contextlib import asynccontextmanager
+from typing import AsyncIterator
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from dicom_emulator.api import change_feed, health, search
+from dicom_emulator.api.delete import DELETE
+from dicom_emulator.api.retrieve import RETRIEVE, RETRIEVE_FRAMES, RETRIEVE_METADATA
+from dicom_emulator.api.store import STORE
+from dicom_emulator.api.transaction import Resource, Service, UnsupportedVersion
+from dicom_emulator.archive import Archive
+from dicom_emulator.control import identity
+from dicom_emulator.control.reset import reset
+from dicom_emulator.errors import INTERNAL_ERROR, UNAVAILABLE, ServiceError
+from dicom_emulator.middleware import (
+    SECURITY_HEADERS,
+    CommonHeaders,
+    QueryScreening,
+    ReadBeforeRefusing,
+    RequestLog,
+)
+from dicom_emulator.settings import Settings
+from dicom_emulator.wire.auth import TokenIssuer
+from dicom_emulator.wire.responses import ServiceJson
+
+STUDY = "/studies/{study}"
+A_SERIES = STUDY + "/series/{series}"
+INSTANCE = A_SERIES + "/instances/{instance}"
+
+ROUTES = [
+    Resource("/studies", GET=search.STUDIES, POST=STORE),
+    Resource("/series", GET=search.SERIES),
+    Resource("/instances", GET=search.INSTANCES),
+    Resource(STUDY, GET=RETRIEVE, POST=STORE, DELETE=DELETE),
+    Resource(STUDY + "/metadata", GET=RETRIEVE_METADATA),
+    Resource(STUDY + "/series", GET=search.SERIES_OF_STUDY),
+    Resource(STUDY + "/instances", GET=search.INSTANCES_OF_STUDY),
+    Resource(A_SERIES, GET=RETRIEVE, DELETE=DELETE),
+    Resource(A_SERIES + "/metadata", GET=RETRIEVE_METADATA),
+    Resource(A_SERIES + "/instances", GET=search.INSTANCES_OF_SERIES),
+    Resource(INSTANCE, GET=RETRIEVE, DELETE=DELETE),
+    Resource(INSTANCE + "/metadata", GET=RETRIEVE_METADATA),
+    Resource(INSTANCE + "/frames/{frames}", GET=RETRIEVE_FRAMES),
+    Resource("/changefeed", GET=change_feed.LIST),
+    Resource("/changefeed/latest", GET=change_feed.LATEST),
+    Route("/health/check", health.check),
+    Route(identity.PATH, identity.token),
+    Route("/_emulator/reset", reset, methods=["POST"]),
+]
+log = logging.getLogger("dicom_emulator")
+
+
+def create_app(settings: Settings, archive: Archive) -> Starlette:
+    """The emulator as an ASGI application over an open archive, which is closed at shutdown."""
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        yield
+        archive.close()
+
+    app = Starlette(
+        routes=ROUTES,
+        middleware=[Middleware(RequestLog), Middleware(CommonHeaders), *cors(settings)]
+        + [Middleware(ReadBeforeRefusing), Middleware(QueryScreening)],
+        exception_handlers={
+            ServiceError: refused,
+            UnsupportedVersion: unsupported_version,
+            HTTPException: rejected,
+            sqlite3.Error: unavailable,
+            OSError: unavailable,
+            Exception: failed,
+        },
+        lifespan=lifespan,
+    )
+    app.router.redirect_slashes = False
+    app.state.service = Service(settings, archive, TokenIssuer(archive.token_secret(), settings.token_lifetime))
+    return app
+
+
+def cors(settings: Settings) -> list[Middleware]:
+    if not settings.cors_origins:
+        return []
+    return [
+        Middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+            allow_headers=["*"],
+            expose_headers=["*"],
+        )
+    ]
+
+
+async def refused(request: Request, error: ServiceError) -> Response:
+    """A refusal of the service: a bare sentence, or nothing where the framework refuses in the original."""
+    if not error.message:
+        return Response(status_code=error.status, headers=error.headers)
+    return PlainTextResponse(error.message, error.status, error.headers)
+
+
+async def rejected(request: Request, error: HTTPException) -> Response:
+    """No such route, or no such method on a route without a version."""
+    return Response(status_code=error.status_code, headers=error.headers)
+
+
+async def unsupported_version(request: Request, error: UnsupportedVersion) -> Response:
+    message = (
+        f"The HTTP resource that matches the request URI '{request.url}' "
+        f"does not support the API version '{error.number}'."
+    )
+    if error.status == 405:
+        message = (
+            f"The HTTP resource that matches the request URI '{request.url}' with API version '{error.number}' "
+            f"does not support HTTP method '{request.method}'."
+        )
+    body = {"error": {"code": "UnsupportedApiVersion", "message": message}}
+    headers = {"Allow": error.allow} if error.allow else None
+    return ServiceJson(json.dumps(body), error.status, headers)
+
+
+async def unavailable(request: Request, error: Exception) -> Response:
+    log.error("%s %s: %s: %s", request.method, request.url.path, type(error).__name__, error)
+    return PlainTextResponse(UNAVAILABLE, 503)
+
+
+async def failed(request: Request, error: Exception) -> Response:
+    """A defect of the emulator. The traceback goes to the log."""
+    return PlainTextResponse(INTERNAL_ERROR, 500, SECURITY_HEADERS)

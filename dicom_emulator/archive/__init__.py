@@ -1,0 +1,194 @@
+"""What is kept: files on disk, and an index, the metadata and the change feed in SQLite."""
+
+import secrets
+import sqlite3
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Iterator
+
+from dicom_emulator.archive import change_feed
+from dicom_emulator.archive.files import DataDirInUse, Files
+from dicom_emulator.archive.index import Index, WrongSchema
+from dicom_emulator.archive.ingest import AlreadyExists, NewInstance
+from dicom_emulator.archive.query import fold
+from dicom_emulator.dicom import frames
+from dicom_emulator.dicom.attributes import CORE
+
+__all__ = ["Archive", "DataDirInUse", "StoredInstance", "WrongSchema"]
+
+INDEXED = {
+    level: [attribute for attribute in CORE.values() if attribute.level == level and attribute.vr != "UI"]
+    for level in ("study", "series")
+}
+FROM = """
+FROM instance JOIN series USING (series_key) JOIN study ON study.study_key = instance.study_key
+WHERE study.StudyInstanceUID = ?
+"""
+WHERE_LEVEL = ("", "AND series.SeriesInstanceUID = ? ", "AND instance.SOPInstanceUID = ? ")
+
+
+@dataclass(frozen=True)
+class StoredInstance:
+    """An instance that was found: where its bytes are, and in which transfer syntax."""
+
+    watermark: int
+    path: Path
+    size: int
+    transfer_syntax: str
+    bits_allocated: int | None
+    frames: frames.FrameMap | None
+
+
+class Archive:
+    """All methods block; identifiers are study, series and instance UIDs without padding, as many as are known."""
+
+    def __init__(self, data_dir: Path):
+        self.files = Files(data_dir)
+        try:
+            self.index = Index(data_dir / "index.db")
+        except BaseException:
+            self.files.close()
+            raise
+        self._creating: set[tuple[str, str, str]] = set()
+        self._creating_lock = threading.Lock()
+        self.files.sweep({name for (name,) in self.index.reader.execute("SELECT file FROM instance")})
+
+    @contextmanager
+    def creating(self, identifiers: tuple[str, str, str]) -> Iterator[bool]:
+        """Claim an instance while it is being stored; False when another request is storing the same one."""
+        with self._creating_lock:
+            free = identifiers not in self._creating
+            self._creating.add(identifiers)
+        try:
+            yield free
+        finally:
+            if free:
+                self._creating.discard(identifiers)
+
+    def add(self, incoming: Path, new: NewInstance) -> int:
+        """Move the file into place and commit its index rows, metadata and event at once. Returns the watermark.
+
+        Raises AlreadyExists; then nothing is changed.
+        """
+        if self.instances(*new.identifiers):
+            raise AlreadyExists
+        name = self.files.place(incoming)
+        try:
+            with self.index.transaction() as transaction:
+                watermark = insert(transaction, name, new)
+                change_feed.record(transaction, "Create", new.identifiers, watermark)
+        except BaseException:
+            self.files.remove(name)
+            raise
+        return watermark
+
+    def instances(self, *identifiers: str) -> list[StoredInstance]:
+        """The instances of a study, a series, or the one instance, oldest first; [] when there are none."""
+        rows = self.index.reader.execute(
+            f"SELECT instance.* {FROM} {''.join(WHERE_LEVEL[: len(identifiers)])} ORDER BY watermark", identifiers
+        )
+        return [self._stored(row) for row in rows]
+
+    def _stored(self, row: sqlite3.Row) -> StoredInstance:
+        return StoredInstance(
+            row["watermark"],
+            self.files.path(row["file"]),
+            row["size"],
+            row["transfer_syntax"],
+            row["bits_allocated"],
+            frames.from_text(row["frames"]),
+        )
+
+    def metadata(self, *identifiers: str) -> tuple[list[int], list[str]]:
+        """The watermarks of the instances, oldest first, and their metadata as JSON objects."""
+        rows = self.index.reader.execute(
+            f"SELECT watermark, json {FROM.replace('WHERE', 'JOIN metadata USING (watermark) WHERE')}"
+            f" {''.join(WHERE_LEVEL[: len(identifiers)])} ORDER BY watermark",
+            identifiers,
+        ).fetchall()
+        return [row["watermark"] for row in rows], [row["json"] for row in rows]
+
+    def delete(self, *identifiers: str) -> int:
+        """Delete a study, a series or an instance. Returns how many instances went; 0 when it was not there."""
+        with self.index.transaction() as transaction:
+            rows = transaction.execute(
+                "SELECT instance.watermark, file, instance.study_key, series_key, StudyInstanceUID, SeriesInstanceUID,"
+                f" SOPInstanceUID {FROM} {''.join(WHERE_LEVEL[: len(identifiers)])} ORDER BY watermark",
+                identifiers,
+            ).fetchall()
+            for row in rows:
+                remove(transaction, row)
+        self.files.discard(row["file"] for row in rows)
+        return len(rows)
+
+    def reset(self) -> None:
+        """Forget everything, as if the archive were new. The secret of the tokens stays."""
+        with self.index.transaction() as transaction:
+            names = [name for (name,) in transaction.execute("SELECT file FROM instance")]
+            for table in ("metadata", "instance", "series", "study", "change_feed", "sqlite_sequence"):
+                transaction.execute(f"DELETE FROM {table}")
+        self.files.discard(names)
+
+    def token_secret(self) -> bytes:
+        """The key that signs tokens; made once, so that tokens outlive a restart on the same folder."""
+        with self.index.transaction() as transaction:
+            row = transaction.execute("SELECT token_secret FROM secret").fetchone()
+            secret = row["token_secret"] if row else secrets.token_bytes(32)
+            if not row:
+                transaction.execute("INSERT INTO secret VALUES (?)", [secret])
+        return secret
+
+    def close(self) -> None:
+        self.index.close()
+        self.files.close()
+
+
+def insert(transaction: sqlite3.Connection, name: str, new: NewInstance) -> int:
+    study, series, instance = new.identifiers
+    study_key = upsert(transaction, "study", {"StudyInstanceUID": study}, new)
+    series_key = upsert(transaction, "series", {"study_key": study_key, "SeriesInstanceUID": series}, new)
+    try:
+        cursor = transaction.execute(
+            "INSERT INTO instance (study_key, series_key, SOPInstanceUID, file, size, transfer_syntax, bits_allocated,"
+            " frames) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (study_key, series_key, instance, name, new.size, new.transfer_syntax, new.bits_allocated, new.frames),
+        )
+    except sqlite3.IntegrityError:
+        raise AlreadyExists from None
+    assert cursor.lastrowid is not None
+    transaction.execute("INSERT INTO metadata VALUES (?, ?)", (cursor.lastrowid, new.metadata))
+    return cursor.lastrowid
+
+
+def upsert(transaction: sqlite3.Connection, level: str, identity: dict[str, str | int], new: NewInstance) -> int:
+    """The key of the study's or series' row. What the instance says overwrites what was there; what it leaves out stays."""
+    values: dict[str, str | int | None] = dict(identity)
+    for attribute in INDEXED[level]:
+        value = new.attributes[attribute.tag]
+        values[attribute.keyword] = value
+        values[f"{attribute.keyword}_key"] = None if value is None else fold(value, attribute.vr)
+    names = list(values)
+    updates = ", ".join(f"{name} = COALESCE(excluded.{name}, {level}.{name})" for name in names if name not in identity)
+    (key,) = transaction.execute(
+        f"INSERT INTO {level} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"
+        f" ON CONFLICT ({', '.join(identity)}) DO UPDATE SET {updates} RETURNING {level}_key",
+        list(values.values()),
+    ).fetchone()
+    return key
+
+
+def remove(transaction: sqlite3.Connection, row: sqlite3.Row) -> None:
+    """Take an instance out, and its series and study with it when it was their last."""
+    transaction.execute("DELETE FROM metadata WHERE watermark = ?", [row["watermark"]])
+    transaction.execute("DELETE FROM instance WHERE watermark = ?", [row["watermark"]])
+    for level in ("series", "study"):
+        key = f"{level}_key"
+        below = "instance" if level == "series" else "series"
+        transaction.execute(
+            f"DELETE FROM {level} WHERE {key} = ? AND NOT EXISTS (SELECT 1 FROM {below} WHERE {key} = ?)",
+            [row[key], row[key]],
+        )
+    identifiers = (row["StudyInstanceUID"], row["SeriesInstanceUID"], row["SOPInstanceUID"])
+    change_feed.record(transaction, "Delete", identifiers, row["watermark"])

@@ -1,0 +1,195 @@
+"""Searching the index: exact, by range and fuzzy, on six resources (conformance statement, Search)."""
+
+import json
+import re
+import sqlite3
+import unicodedata
+from dataclasses import dataclass, field
+from typing import Any, Iterable
+
+from dicom_emulator.dicom.attributes import (
+    CORE,
+    MODALITIES_IN_STUDY,
+    SERIES_INSTANCE_UID,
+    SOP_INSTANCE_UID,
+    STUDY_INSTANCE_UID,
+    Attribute,
+    hex_tag,
+    tag_of,
+)
+
+STUDY_INSTANCES = tag_of("NumberOfStudyRelatedInstances")
+SERIES_INSTANCES = tag_of("NumberOfSeriesRelatedInstances")
+COMPUTED = {
+    STUDY_INSTANCES: "study",
+    SERIES_INSTANCES: "series",
+    MODALITIES_IN_STUDY: "study",
+}
+INDEXED = {tag: attribute.level for tag, attribute in CORE.items()} | COMPUTED
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A filter on one indexed attribute: equality, or a range where `low` or `high` is given."""
+
+    attribute: Attribute
+    value: str = ""
+    low: str | None = None
+    high: str | None = None
+    fuzzy: bool = False
+    is_range: bool = False
+
+
+@dataclass(frozen=True)
+class Query:
+    """What to look for, in rows of `level`, and which attributes a row shall carry where it has them."""
+
+    level: str
+    study: str | None = None
+    series: str | None = None
+    conditions: tuple[Condition, ...] = ()
+    attributes: frozenset[int] = field(default_factory=frozenset)
+    limit: int = 100
+    offset: int = 0
+
+
+def fold(value: str, vr: str) -> str:
+    """A value as it is compared: in any case, padding cut off, names also without their accents.
+
+    >>> fold("JosÉ ", "LO"), fold("JosÉ", "PN")
+    ('josé', 'jose')
+    """
+    folded = value.rstrip(" \0").casefold()
+    if vr == "PN":
+        folded = "".join(
+            letter for letter in unicodedata.normalize("NFKD", folded) if not unicodedata.combining(letter)
+        )
+    return folded
+
+
+def words(name: str) -> list[str]:
+    return [word for word in re.split(r"[\^= ]+", name) if word]
+
+
+def fuzzy_match(name: str | None, wanted: str) -> bool:
+    """Whether the words of `wanted` begin consecutive words of `name`; both folded.
+
+    >>> fuzzy_match("smith^jane ann", "jane an"), fuzzy_match("smith^jane ann", "smith ann")
+    (True, False)
+    """
+    have, want = words(name or ""), words(wanted)
+    return any(
+        all(word.startswith(start) for word, start in zip(have[first:], want, strict=False))
+        for first in range(len(have) - len(want) + 1)
+    )
+
+
+def search(reader: sqlite3.Connection, query: Query) -> list[str]:
+    """The rows that match, newest first, as DICOM JSON objects."""
+    key = {"study": "study.study_key", "series": "series.series_key", "instance": "instance.watermark"}[query.level]
+    where, parameters = conditions_sql(query)
+    rows = reader.execute(
+        f"SELECT {COLUMNS[query.level]} FROM {TABLES[query.level]} WHERE {where} ORDER BY {key} DESC LIMIT ? OFFSET ?",
+        [*parameters, query.limit, query.offset],
+    ).fetchall()
+    if query.level != "instance" and query.attributes <= INDEXED.keys() - {SOP_INSTANCE_UID}:
+        return [json.dumps(from_index(reader, row, query), ensure_ascii=False) for row in rows]
+    return [json.dumps(from_metadata(reader, row, query), ensure_ascii=False) for row in rows]
+
+
+TABLES = {
+    "study": "study",
+    "series": "series JOIN study USING (study_key)",
+    "instance": "instance JOIN series USING (series_key) JOIN study ON study.study_key = instance.study_key",
+}
+COLUMNS = {
+    "study": "study.*",
+    "series": "series.*, study.*",
+    "instance": "instance.watermark, instance.study_key, instance.series_key",
+}
+
+
+def conditions_sql(query: Query) -> tuple[str, list[Any]]:
+    parts: list[tuple[str, list[Any]]] = [("1", [])]
+    if query.study is not None:
+        parts.append(("study.StudyInstanceUID = ?", [query.study]))
+    if query.series is not None:
+        parts.append(("series.SeriesInstanceUID = ?", [query.series]))
+    parts += [condition_sql(condition) for condition in query.conditions]
+    return " AND ".join(text for text, _ in parts), [value for _, values in parts for value in values]
+
+
+def condition_sql(condition: Condition) -> tuple[str, list[Any]]:
+    attribute = condition.attribute
+    if attribute.tag == MODALITIES_IN_STUDY:
+        return (
+            "EXISTS (SELECT 1 FROM series AS other WHERE other.study_key = study.study_key AND other.Modality_key = ?)",
+            [fold(condition.value, "CS")],
+        )
+    if attribute.vr == "UI":
+        return f"{attribute.level}.{attribute.keyword} = ?", [condition.value.rstrip(" \0")]
+    column = f"{attribute.level}.{attribute.keyword}_key"
+    if condition.is_range:
+        bounds = [(">=", condition.low), ("<=", condition.high)]
+        given = [(sign, bound) for sign, bound in bounds if bound is not None]
+        return " AND ".join(f"{column} {sign} ?" for sign, _ in given), [bound for _, bound in given]
+    wanted = fold(condition.value, attribute.vr)
+    return (f"fuzzy_match({column}, ?)" if condition.fuzzy else f"{column} = ?"), [wanted]
+
+
+def from_index(reader: sqlite3.Connection, row: sqlite3.Row, query: Query) -> dict[str, Any]:
+    """A row from the index columns: what was never set, or is empty, is absent."""
+    found: dict[str, Any] = {}
+    for tag in sorted(query.attributes & CORE.keys()):
+        attribute = CORE[tag]
+        if INDEXED[tag] in {"study", query.level} and row[attribute.keyword]:
+            found[hex_tag(tag)] = {"vr": attribute.vr, "Value": [index_value(attribute, row[attribute.keyword])]}
+    levels = {"study", query.level}
+    return dict(sorted((found | computed(reader, row, query.attributes, levels)).items()))
+
+
+def index_value(attribute: Attribute, text: str) -> Any:
+    if attribute.vr != "PN":
+        return text
+    groups = zip(("Alphabetic", "Ideographic", "Phonetic"), text.split("="), strict=False)
+    return {name: group for name, group in groups if group}
+
+
+def from_metadata(reader: sqlite3.Connection, row: sqlite3.Row, query: Query) -> dict[str, Any]:
+    """A row from the saved metadata of its newest instance: what that file has, empty attributes included."""
+    metadata = newest_metadata(reader, row, query.level)
+    found = {hex_tag(tag): metadata[hex_tag(tag)] for tag in query.attributes if hex_tag(tag) in metadata}
+    return dict(sorted((found | computed(reader, row, query.attributes, {query.level})).items()))
+
+
+def newest_metadata(reader: sqlite3.Connection, row: sqlite3.Row, level: str) -> dict[str, Any]:
+    if level == "instance":
+        watermark = row["watermark"]
+    else:
+        (watermark,) = reader.execute(
+            f"SELECT MAX(watermark) FROM instance WHERE {level}_key = ?", [row[f"{level}_key"]]
+        ).fetchone()
+    found = reader.execute("SELECT json FROM metadata WHERE watermark = ?", [watermark]).fetchone()
+    return json.loads(found["json"]) if found else {}
+
+
+def computed(
+    reader: sqlite3.Connection, row: sqlite3.Row, attributes: Iterable[int], levels: set[str]
+) -> dict[str, Any]:
+    """The attributes that are counted or gathered when somebody asks."""
+    found: dict[str, Any] = {}
+    for tag in attributes:
+        if COMPUTED.get(tag) not in levels:
+            continue
+        if tag == MODALITIES_IN_STUDY:
+            modalities = reader.execute(
+                "SELECT DISTINCT Modality FROM series WHERE study_key = ? AND Modality IS NOT NULL ORDER BY Modality",
+                [row["study_key"]],
+            )
+            values = [modality for (modality,) in modalities]
+            found[hex_tag(tag)] = {"vr": "CS", "Value": values} if values else {"vr": "CS"}
+        else:
+            column = f"{COMPUTED[tag]}_key"
+            (count,) = reader.execute(f"SELECT COUNT(*) FROM instance WHERE {column} = ?", [row[column]]).fetchone()
+            found[hex_tag(tag)] = {"vr": "IS", "Value": [count]}
+    return found

@@ -1,0 +1,110 @@
+"""A data set as DICOM JSON, the way the service saves it beside each file (PS3.18 annex F, with the service's numbers)."""
+
+import json
+import math
+import struct
+from decimal import Decimal, InvalidOperation
+from typing import Callable, Collection, Iterator
+
+from dicom_emulator.dicom.attributes import hex_tag
+from dicom_emulator.dicom.part10 import BINARY, DataSet, Element, texts
+
+FORMATS = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d"}
+LARGEST_DECIMAL = 28  # digits, as .NET's decimal has them
+PN_GROUPS = ("Alphabetic", "Ideographic", "Phonetic")
+
+
+def to_json(data_set: DataSet, without: Collection[int] = ()) -> str:
+    """The data set as a JSON object: no binary values at any depth, no group lengths, none of the tags in `without`."""
+    members = (
+        f'"{hex_tag(tag)}":{element_json(element, data_set.encodings)}'
+        for tag, element in sorted(data_set.elements.items())
+        if element.vr not in BINARY and tag & 0xFFFF and tag not in without
+    )
+    return "{" + ",".join(members) + "}"
+
+
+def element_json(element: Element, encodings: list[str]) -> str:
+    values = list(values_json(element, encodings))
+    return f'{{"vr":"{element.vr}","Value":[{",".join(values)}]}}' if values else f'{{"vr":"{element.vr}"}}'
+
+
+def values_json(element: Element, encodings: list[str]) -> Iterator[str]:
+    """Each value as JSON text."""
+    if element.vr == "SQ":
+        yield from (to_json(item) for item in element.items or [])
+    elif element.vr in FORMATS:
+        yield from map(number_json, numbers(element))
+    elif element.vr in {"SV", "UV"}:
+        yield from (str(number) for number in numbers(element))
+    elif element.vr == "AT":
+        yield from (f'"{group:04X}{number:04X}"' for group, number in tags(element))
+    else:
+        yield from map(WRITERS.get(element.vr, text_json), texts(element, encodings))
+
+
+def numbers(element: Element) -> Iterator[int | float]:
+    code = {"SV": "q", "UV": "Q", **FORMATS}[element.vr]
+    order = "<" if element.little_endian else ">"
+    value = element.value or b""
+    usable = len(value) - len(value) % struct.calcsize(order + code)
+    for (number,) in struct.iter_unpack(order + code, value[:usable]):
+        yield shortest(number) if code == "f" else number
+
+
+def tags(element: Element) -> Iterator[tuple[int, int]]:
+    value = element.value or b""
+    return struct.iter_unpack("<HH" if element.little_endian else ">HH", value[: len(value) - len(value) % 4])
+
+
+def shortest(number: float) -> float:
+    """The double with the fewest digits that is this 32-bit number: 0.1, not 0.10000000149011612."""
+    if not math.isfinite(number):
+        return number
+    return next(
+        short
+        for digits in range(6, 18)
+        if struct.pack("f", short := float(f"{number:.{digits}g}")) == struct.pack("f", number)
+    )
+
+
+def number_json(number: int | float) -> str:
+    if isinstance(number, float) and not math.isfinite(number):
+        return '"NaN"' if math.isnan(number) else '"Infinity"' if number > 0 else '"-Infinity"'
+    return json.dumps(number)
+
+
+def text_json(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False) if text else "null"
+
+
+def person_name_json(text: str) -> str:
+    groups = {name: group for name, group in zip(PN_GROUPS, text.split("="), strict=False) if group}
+    return json.dumps(groups, ensure_ascii=False) if groups else "null"
+
+
+def integer_json(text: str) -> str:
+    try:
+        number = int(text)
+    except ValueError:
+        return text_json(text)
+    return str(number) if -(2**31) <= number < 2**31 else text_json(text)
+
+
+def decimal_json(text: str) -> str:
+    """A decimal string as a JSON number that keeps its scale, or as text where it is none.
+
+    >>> decimal_json("1.50"), decimal_json("+.5"), decimal_json("1e99"), decimal_json("wide")
+    ('1.50', '0.5', '"1e99"', '"wide"')
+    """
+    try:
+        number = Decimal(text.strip())
+    except InvalidOperation:
+        return text_json(text)
+    exponent = number.as_tuple().exponent
+    if not number.is_finite() or not isinstance(exponent, int) or exponent < -LARGEST_DECIMAL:
+        return text_json(text)
+    return format(number, "f") if number.adjusted() <= LARGEST_DECIMAL else text_json(text)
+
+
+WRITERS: dict[str, Callable[[str], str]] = {"PN": person_name_json, "IS": integer_json, "DS": decimal_json}

@@ -1,0 +1,222 @@
+"""Reading a DICOM file once, at store time, without taking its pixels into memory (PS3.10 §7, PS3.5 §7)."""
+
+import tempfile
+import zlib
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO, Iterable, Iterator
+
+from pydicom.charset import convert_encodings, decode_bytes
+from pydicom.dataelem import DataElement, RawDataElement
+from pydicom.dataset import FileMetaDataset
+from pydicom.filereader import data_element_generator, read_partial, read_sequence
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
+from pydicom.valuerep import PN_DELIMS, TEXT_VR_DELIMS
+
+from dicom_emulator.dicom.attributes import vr_of
+
+LARGE = 64 * 1024  # bytes; longer values stay in the file
+LONGEST_DEFLATED = 2**31 - 1  # bytes of an inflated data set
+UNDEFINED = 0xFFFFFFFF
+BINARY = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
+SINGLE_VALUED = frozenset({"LT", "ST", "UT", "UR"})
+TEXT = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})  # the VRs that SpecificCharacterSet speaks of
+CHARACTER_SET = 0x00080005
+PIXEL_REPRESENTATION = 0x00280103
+AnyElement = RawDataElement | DataElement
+
+
+class NotDicom(ValueError):
+    """The bytes are no DICOM file, or one that ends too early."""
+
+
+@dataclass
+class Element:
+    """One attribute as the file has it. A sequence has `items`, anything else `value`, the bytes of its value.
+
+    position, length: where the value is in the file, in bytes; length is None where the file leaves it open
+    (encapsulated pixel data). `value` is None for binary values longer than LARGE.
+    """
+
+    tag: int
+    vr: str
+    value: bytes | None
+    position: int
+    length: int | None
+    little_endian: bool
+    items: "list[DataSet] | None" = None
+
+
+@dataclass
+class DataSet:
+    """Attributes by tag, with the Python codecs that decode their text."""
+
+    elements: dict[int, Element]
+    encodings: list[str]
+
+    def texts(self, tag: int) -> list[str]:
+        """The values of a text attribute: [] when absent or empty. Padding at the end is cut off."""
+        element = self.elements.get(tag)
+        return [] if element is None else texts(element, self.encodings)
+
+    def text(self, tag: int) -> str:
+        """The first value of a text attribute, "" when absent or empty."""
+        return next(iter(self.texts(tag)), "")
+
+    def number(self, tag: int) -> int | None:
+        """The value of a US or IS attribute, None when absent or unreadable."""
+        element = self.elements.get(tag)
+        if element is None or not element.value:
+            return None
+        if element.vr == "US" and len(element.value) >= 2:
+            return int.from_bytes(element.value[:2], "little" if element.little_endian else "big")
+        try:
+            return int(self.text(tag))
+        except ValueError:
+            return None
+
+
+@dataclass
+class Part10(DataSet):
+    """A DICOM file that was read: its data set and its transfer syntax."""
+
+    transfer_syntax: str
+
+
+def texts(element: Element, encodings: list[str]) -> list[str]:
+    """The values of a text element, decoded; one empty text among several stays.
+
+    Spaces at the end are padding, and so is one NUL that makes a UID's length even; other NULs are the sender's.
+    """
+    raw = element.value or b""
+    if element.vr == "UI" and len(raw) % 2 == 0 and raw.endswith(b"\0"):
+        raw = raw[:-1]
+    elif element.vr != "UI":
+        raw = raw.rstrip(b" ")
+    if not raw:
+        return []
+    if element.vr in TEXT:
+        text = decode_bytes(raw, encodings, PN_DELIMS if element.vr == "PN" else TEXT_VR_DELIMS)
+    else:
+        text = raw.decode("latin-1")
+    return [text] if element.vr in SINGLE_VALUED else text.split("\\")
+
+
+def read(path: Path) -> Part10:
+    """Read the file's data set. Raises NotDicom."""
+    try:
+        with path.open("rb") as file:
+            return read_file(file, path.stat().st_size)
+    except (NotDicom, MemoryError):
+        raise
+    except (Exception, RecursionError) as error:  # pydicom raises whatever its parsing runs into
+        raise NotDicom(f"{type(error).__name__}: {error}") from error
+
+
+def read_file(file: BinaryIO, size: int) -> Part10:
+    if size == 0:
+        raise NotDicom("empty")
+    head = file.read(132)
+    file.seek(0)
+    if head[128:] != b"DICM" and head[:2] not in {b"\x02\x00", b"\x08\x00"}:
+        raise NotDicom("no DICM prefix, and no group 0002 or 0008 at the start")
+    meta = read_meta(file)
+    transfer_syntax = str(meta.get("TransferSyntaxUID", "")) or guess_transfer_syntax(file)
+    with data_set_bytes(file, size, transfer_syntax) as (source, end):
+        elements = read_elements(source, end, transfer_syntax)
+    return Part10(elements.elements, elements.encodings, transfer_syntax)
+
+
+def read_meta(file: BinaryIO) -> FileMetaDataset:
+    """The file meta information; leaves the file at the start of its data set."""
+    return read_partial(file, stop_when=lambda tag, vr, length: True, force=True).file_meta
+
+
+def guess_transfer_syntax(file: BinaryIO) -> str:
+    """For a data set without file meta information: by whether its first element names its VR."""
+    start = file.read(6)
+    file.seek(-len(start), 1)
+    return ExplicitVRLittleEndian if start[4:6].isalpha() and start[4:6].isupper() else ImplicitVRLittleEndian
+
+
+@contextmanager
+def data_set_bytes(file: BinaryIO, size: int, transfer_syntax: str) -> Iterator[tuple[BinaryIO, int]]:
+    """The file at the start of its data set, and where that ends; inflated where the syntax is deflated."""
+    if transfer_syntax != DeflatedExplicitVRLittleEndian:
+        yield file, size
+        return
+    with tempfile.SpooledTemporaryFile(max_size=16 * 1024 * 1024) as inflated:
+        inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+        while compressed := file.read(1024 * 1024):
+            while compressed and not inflater.eof:
+                inflated.write(inflater.decompress(compressed, 4 * 1024 * 1024))
+                compressed = inflater.unconsumed_tail
+            if inflated.tell() > LONGEST_DEFLATED:
+                raise NotDicom("the inflated data set is too large")
+        inflated.write(inflater.flush())
+        if not inflater.eof:
+            raise NotDicom("the deflated data set ends too early")
+        end = inflated.tell()
+        inflated.seek(0)
+        yield inflated, end
+
+
+def read_elements(source: BinaryIO, end: int, transfer_syntax: str) -> DataSet:
+    implicit = transfer_syntax == ImplicitVRLittleEndian
+    little_endian = transfer_syntax != ExplicitVRBigEndian
+    return collect(data_element_generator(source, implicit, little_endian, defer_size=LARGE), source, end, ["iso8859"])
+
+
+def collect(found: Iterable[AnyElement], source: BinaryIO, end: int, encodings: list[str]) -> DataSet:
+    """The elements that pydicom found in `source`, which ends at `end`, and in all their items."""
+    data_set = DataSet({}, encodings)
+    for raw in found:
+        if isinstance(raw, RawDataElement):
+            element = from_raw(raw, source, end, data_set)
+        else:  # a sequence of undefined length, which pydicom has read already
+            items = [collect(item.values(), source, end, data_set.encodings) for item in raw.value]
+            element = Element(int(raw.tag), "SQ", None, raw.file_tell or 0, None, True, items)
+        data_set.elements[element.tag] = element
+        if element.tag == CHARACTER_SET:
+            data_set.encodings = encodings_of(element)
+    return data_set
+
+
+def from_raw(raw: RawDataElement, source: BinaryIO, end: int, data_set: DataSet) -> Element:
+    # Implicit VR leaves open whether some values are signed; PixelRepresentation says it (PS3.5 annex A.1).
+    vr = raw.VR or vr_of(raw.tag, signed=data_set.number(PIXEL_REPRESENTATION) == 1)
+    length = None if raw.length == UNDEFINED else raw.length
+    if length is not None and raw.value_tell + length > end:
+        raise NotDicom(f"the value of {raw.tag} ends after the end of the file")
+    value = raw.value
+    if value is None and vr not in BINARY and length:  # a long text, or a long sequence
+        here = source.tell()
+        source.seek(raw.value_tell)
+        value = source.read(length)
+        source.seek(here)
+    element = Element(int(raw.tag), vr, value, raw.value_tell, length, raw.is_little_endian)
+    if vr == "SQ":
+        element.items = items_of(raw, value or b"", data_set.encodings)
+        element.value = None
+    return element
+
+
+def items_of(raw: RawDataElement, value: bytes, encodings: list[str]) -> list[DataSet]:
+    source = BytesIO(value)
+    sequence = read_sequence(source, raw.is_implicit_VR, raw.is_little_endian, len(value), encodings)
+    return [collect(item.values(), source, len(value), encodings) for item in sequence]
+
+
+def encodings_of(character_set: Element) -> list[str]:
+    values = texts(character_set, [])
+    try:
+        return list(convert_encodings(values or [""]))
+    except (LookupError, ValueError):
+        return ["iso8859"]

@@ -1,0 +1,101 @@
+"""A stored file in another transfer syntax. So far between uncompressed ones (PS3.5 §7, annex A)."""
+
+import struct
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy
+from pydicom.filewriter import write_file_meta_info
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+)
+
+from dicom_emulator.dicom.frames import PIXEL_DATA, Native, cut
+from dicom_emulator.dicom.part10 import DataSet, Element, data_set_bytes, read_elements, read_meta
+
+UNCOMPRESSED = {ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian}
+IMPLEMENTATION_CLASS_UID = "1.3.6.1.4.1.311.129"
+IMPLEMENTATION_VERSION = "DICOM-EMULATOR"
+WORD_SIZES = {"AT": 2, "OW": 2, "SS": 2, "US": 2, "FL": 4, "OF": 4, "OL": 4, "SL": 4, "UL": 4}
+WORD_SIZES |= {"FD": 8, "OD": 8, "OV": 8, "SV": 8, "UV": 8}
+LONG_FORM = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"})
+
+
+class CannotTranscode(ValueError):
+    """The conversion is not supported."""
+
+
+def transcode_file(path: Path, source_syntax: str, target: str) -> bytes:
+    """The whole file in the transfer syntax `target`. Raises CannotTranscode."""
+    with path.open("rb") as file:
+        meta = read_meta(file)
+        with data_set_bytes(file, path.stat().st_size, source_syntax) as (source, end):
+            data_set = read_elements(source, end, source_syntax)
+            check_supported(data_set, source_syntax, target)
+            body = b"".join(encode(element, source, data_set) for _, element in sorted(data_set.elements.items()))
+    meta.TransferSyntaxUID = target
+    meta.ImplementationClassUID = IMPLEMENTATION_CLASS_UID
+    meta.ImplementationVersionName = IMPLEMENTATION_VERSION
+    out = BytesIO()
+    out.write(b"\0" * 128 + b"DICM")
+    write_file_meta_info(out, meta, enforce_standard=False)
+    return out.getvalue() + body
+
+
+def check_supported(data_set: DataSet, source_syntax: str, target: str) -> None:
+    has_pixels = any(tag in data_set.elements for tag in PIXEL_DATA)
+    if not has_pixels and target in {ExplicitVRLittleEndian, JPEG2000Lossless}:
+        return
+    if target != ExplicitVRLittleEndian or source_syntax not in UNCOMPRESSED:
+        raise CannotTranscode
+
+
+def transcode_frame(path: Path, frames: Native, number: int, source_syntax: str, bits_allocated: int) -> bytes:
+    """One uncompressed frame in little endian byte order."""
+    pixel_data = frames.read(path)
+    if source_syntax == ExplicitVRBigEndian:
+        pixel_data = swap(pixel_data, max(2, bits_allocated // 8))
+    return cut(pixel_data, (number - 1) * frames.frame_bits, frames.frame_bits)
+
+
+def encode(element: Element, source: BinaryIO, data_set: DataSet) -> bytes:
+    """The element in Explicit VR Little Endian."""
+    if element.items is not None:
+        value = b"".join(encode_item(item, source) for item in element.items)
+    else:
+        value = little_endian_value(element, source, data_set)
+    vr = element.vr if len(value) <= 0xFFFF or element.vr in LONG_FORM else "UN"  # PS3.5 §6.2.2, note
+    tag = struct.pack("<HH2s", element.tag >> 16, element.tag & 0xFFFF, vr.encode())
+    return (
+        tag + (struct.pack("<HL" if vr in LONG_FORM else "<H", *([0] if vr in LONG_FORM else []), len(value))) + value
+    )
+
+
+def encode_item(item: DataSet, source: BinaryIO) -> bytes:
+    body = b"".join(encode(element, source, item) for _, element in sorted(item.elements.items()))
+    return struct.pack("<HHL", 0xFFFE, 0xE000, len(body)) + body
+
+
+def little_endian_value(element: Element, source: BinaryIO, data_set: DataSet) -> bytes:
+    value = element.value
+    if value is None and element.length:
+        source.seek(element.position)
+        value = source.read(element.length)
+    value = value or b""
+    if element.little_endian or element.vr not in WORD_SIZES:
+        return value
+    word = WORD_SIZES[element.vr]
+    if element.tag in PIXEL_DATA:
+        word = max(word, (data_set.number(0x00280100) or 0) // 8)
+    return swap(value, word)
+
+
+def swap(value: bytes, word: int) -> bytes:
+    """`value` with the byte order of each word of `word` bytes turned; what is left over at the end stays."""
+    usable = len(value) - len(value) % word
+    return numpy.frombuffer(value[:usable], f">u{word}").astype(f"<u{word}").tobytes() + value[usable:]

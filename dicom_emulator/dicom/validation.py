@@ -1,0 +1,279 @@
+"""What the service checks in a data set before it stores it: strictly in v1, leniently in v2 (conformance statement, Store)."""
+
+import re
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Callable, Iterator
+
+from pydicom.uid import ImplicitVRLittleEndian
+
+from dicom_emulator.dicom.attributes import (
+    CORE,
+    IDENTIFIERS,
+    PATIENT_ID,
+    SOP_CLASS_UID,
+    STUDY_INSTANCE_UID,
+    name_of,
+    tag_text,
+)
+from dicom_emulator.dicom.part10 import BINARY, DataSet, Element, Part10, texts
+
+UID = re.compile(r"[0-9.]{0,63}[0-9]")
+BAD_UID = (
+    "DICOM Identifier is invalid. Value length should not exceed the maximum length of 64 characters. "
+    "Value should contain characters in '0'-'9' and '.'. Each component must start with non-zero number."
+)
+OTHER_STUDY = "The StudyInstanceUid in the payload does not match the specified StudyInstanceUid."
+REQUIRED = (SOP_CLASS_UID, *IDENTIFIERS, PATIENT_ID)
+
+CONTROL = re.compile(r"[\x00-\x1a\x1c-\x1f\x7f]")  # ESC switches character sets and is no fault
+TIME = r"([01]\d|2[0-3])([0-5]\d(([0-5]\d|60)(\.\d{1,6})?)?)?"
+DATE_TIME = re.compile(rf"\d{{4}}((0[1-9]|1[0-2])((0[1-9]|[12]\d|3[01])({TIME})?)?)?([+-]\d{{4}})?")
+
+
+@dataclass
+class Verdict:
+    """What was found. Messages by tag, the first for each."""
+
+    failures: dict[int, str] = field(default_factory=dict)  # the instance is refused
+    warnings: dict[int, str] = field(default_factory=dict)  # it is stored, and these are told
+    dropped: set[int] = field(default_factory=set)  # left out of the saved metadata and the index
+    implicit_vr: bool = False
+    several_values: bool = False  # an indexed attribute has more than one value
+
+
+def validate(file: Part10, study: str | None, strict: bool) -> Verdict:
+    """Check a file that is to be stored in `study` (None: in whichever it names)."""
+    verdict = Verdict(implicit_vr=file.transfer_syntax == ImplicitVRLittleEndian)
+    check_required(file, strict, verdict)
+    if study is not None and same_uid(file.text(STUDY_INSTANCE_UID)) != same_uid(study):
+        verdict.failures.setdefault(STUDY_INSTANCE_UID, OTHER_STUDY)
+    if strict:
+        check_core(file, verdict)
+    else:
+        check_all(file, verdict)
+    verdict.several_values = any(len(file.texts(tag)) > 1 for tag in CORE)
+    return verdict
+
+
+def same_uid(uid: str) -> str:
+    """A UID as it is compared: without the padding that some writers add."""
+    return uid.rstrip(" \0")
+
+
+def is_uid(text: str) -> bool:
+    """Whether a UID is well formed: 1 to 64 digits and dots, a digit at the end; spaces after it are forgiven."""
+    return bool(UID.fullmatch(text.rstrip(" ")))
+
+
+def check_required(file: Part10, strict: bool, verdict: Verdict) -> None:
+    for tag in REQUIRED:
+        values = file.texts(tag)
+        value = values[0] if values else ""
+        missing = f"The required tag '{tag_text(tag)}' is missing."
+        if tag == PATIENT_ID and not strict and tag in file.elements and not value.strip(" \0"):
+            verdict.warnings[tag] = missing
+            verdict.dropped.add(tag)
+        elif not value.strip(" ") or (strict and len(values) > 1):
+            verdict.failures[tag] = missing
+        elif message := minimum_fault(file.elements[tag], value if strict else value.rstrip("\0"), expected_vr(tag)):
+            verdict.failures[tag] = message
+
+
+def expected_vr(tag: int) -> str:
+    return CORE[tag].vr if tag in CORE else "UI"
+
+
+def check_core(file: Part10, verdict: Verdict) -> None:
+    """v1: every indexed attribute that has a value obeys the minimum rules."""
+    for tag, attribute in CORE.items():
+        element = file.elements.get(tag)
+        if element is None or tag in REQUIRED:
+            continue
+        value = file.text(tag)
+        if (message := wrong_vr(element, attribute.vr)) or (
+            value and (message := minimum_fault(element, value, attribute.vr))
+        ):
+            verdict.failures.setdefault(tag, message)
+
+
+def check_all(file: Part10, verdict: Verdict) -> None:
+    """v2: every attribute at every depth obeys the rules of its VR, or is told in a warning; at the top it is dropped."""
+    for top_level, tag, message in faults(file, True):
+        if tag in verdict.failures:
+            continue
+        verdict.warnings.setdefault(tag, message)
+        if top_level and tag not in IDENTIFIERS and tag != SOP_CLASS_UID:
+            verdict.dropped.add(tag)
+
+
+def faults(data_set: DataSet, top_level: bool) -> Iterator[tuple[bool, int, str]]:
+    for tag, element in data_set.elements.items():
+        for item in element.items or []:
+            yield from faults(item, False)
+        if top_level and tag in CORE and (message := wrong_vr(element, CORE[tag].vr)):
+            yield top_level, tag, message
+        elif message := full_fault(element, data_set.encodings):
+            yield top_level, tag, message
+
+
+# The minimum rules: what the index needs.
+
+
+def wrong_vr(element: Element, expected: str) -> str | None:
+    if element.vr == expected:
+        return None
+    return f"{prefix(element, expected)}The attribute has VR '{element.vr}' where '{expected}' is expected."
+
+
+def prefix(element: Element, vr: str) -> str:
+    return f"Dicom element '{name_of(element.tag)}' failed validation for VR '{vr}': "
+
+
+def minimum_fault(element: Element, value: str, vr: str) -> str | None:
+    """What is wrong with the first value of an indexed attribute, or None."""
+    if message := wrong_vr(element, vr):
+        return message
+    detail = MINIMUM_RULES[vr](value) if vr in MINIMUM_RULES else None
+    return prefix(element, vr) + detail if detail else None
+
+
+def longest(limit: int) -> Callable[[str], str | None]:
+    return lambda value: f"Value exceeds maximum length of {limit} characters." if len(value) > limit else None
+
+
+def minimum_lo(value: str) -> str | None:
+    return longest(64)(value) or ("Value contains invalid character." if CONTROL.search(value) else None)
+
+
+def minimum_pn(value: str) -> str | None:
+    groups = value.split("=")
+    if len(groups) > 3:
+        return "Person name has more than 3 component groups."
+    if any(len(group) > 64 for group in groups):
+        return "A component group of the person name exceeds maximum length of 64 characters."
+    if any(group.count("^") > 4 for group in groups):
+        return "A component group of the person name has more than 5 components."
+    return "Value contains invalid character." if CONTROL.search(value) else None
+
+
+def minimum_da(value: str) -> str | None:
+    return None if is_date(value) else "Value cannot be parsed as a valid date."
+
+
+def is_date(value: str) -> bool:
+    """Whether the text is a day of the calendar as yyyyMMdd.
+
+    >>> is_date("20240229"), is_date("20230229"), is_date("2024")
+    (True, False, False)
+    """
+    if not re.fullmatch(r"[0-9]{8}", value):
+        return False
+    try:
+        date(int(value[:4]), int(value[4:6]), int(value[6:]))
+    except ValueError:
+        return False
+    return True
+
+
+MINIMUM_RULES: dict[str, Callable[[str], str | None]] = {
+    "CS": longest(16),
+    "DA": minimum_da,
+    "LO": minimum_lo,
+    "PN": minimum_pn,
+    "SH": longest(16),
+    "UI": lambda value: None if is_uid(value) else BAD_UID,
+}
+
+
+# The full rules: the value representations of PS3.5 §6.2, as fo-dicom holds them.
+
+
+def full_fault(element: Element, encodings: list[str]) -> str | None:
+    """What is wrong with an attribute by the rules of its VR, or None. NULs at the end are forgiven."""
+    rule = FULL_RULES.get(element.vr)
+    if rule is None or element.vr in BINARY:
+        return None
+    for value in texts(element, encodings):
+        if value.rstrip("\0") and (reason := rule(value.rstrip("\0"))):
+            return f'Content "{value}" does not validate VR {element.vr}: {reason}'
+    return None
+
+
+def too_long(value: str, limit: int) -> str | None:
+    return f"value exceeds maximum length of {limit} characters" if len(value) > limit else None
+
+
+def matches(pattern: str, reason: str, limit: int | None = None) -> Callable[[str], str | None]:
+    compiled = re.compile(pattern)
+
+    def rule(value: str) -> str | None:
+        return (too_long(value, limit) if limit else None) or (None if compiled.fullmatch(value) else reason)
+
+    return rule
+
+
+def text_of(limit: int, one_line: bool) -> Callable[[str], str | None]:
+    forbidden = CONTROL if one_line else re.compile("\0")
+    return lambda value: (
+        too_long(value, limit) or ("value contains invalid character" if forbidden.search(value) else None)
+    )
+
+
+def full_ae(value: str) -> str | None:
+    if not value.strip(" "):
+        return "value may not consist only of spaces"
+    return text_of(16, one_line=True)(value)
+
+
+def full_da(value: str) -> str | None:
+    for day in value.rstrip(" ").split("-"):
+        if day and not re.fullmatch(r"[0-9]{8}", day):
+            return "one of the date values does not match the pattern YYYYMMDD"
+        if day and not (1 <= int(day[4:6]) <= 12 and 1 <= int(day[6:]) <= 31):
+            return "one of the date values has a month or a day that does not exist"
+    return None if value.count("-") <= 1 else "a date range has two dates at the most"
+
+
+def full_is(value: str) -> str | None:
+    if not re.fullmatch(r" *[+-]?[0-9]{1,11} *", value):
+        return "value is not an integer string"
+    return None if -(2**31) <= int(value) < 2**31 else "value does not fit into 32 bits"
+
+
+def full_pn(value: str) -> str | None:
+    reason = minimum_pn(value)
+    return reason[0].lower() + reason[1:].rstrip(".") if reason else None
+
+
+def full_ui(value: str) -> str | None:
+    if reason := too_long(value, 64):
+        return reason
+    if not re.fullmatch(r"[0-9.]+", value):
+        return "value contains characters other than digits and dots"
+    parts = value.split(".")
+    if "" in parts:
+        return "value has an empty component"
+    return "a component starts with zero" if any(len(part) > 1 and part[0] == "0" for part in parts) else None
+
+
+FULL_RULES: dict[str, Callable[[str], str | None]] = {
+    "AE": full_ae,
+    "AS": matches(r"[0-9]{3}[DWMY]", "value does not have the pattern 000D, 000W, 000M or 000Y"),
+    "CS": matches(
+        r"[A-Z0-9_ ]*",
+        "value contains invalid character. Only upper case letters, digits, space and underscore are allowed",
+        16,
+    ),
+    "DA": full_da,
+    "DS": matches(r" *[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([Ee][+-]?[0-9]+)? *", "value is not a decimal string", 16),
+    "DT": matches(rf"{DATE_TIME.pattern} *", "value does not match the pattern YYYYMMDDHHMMSS.FFFFFF&ZZXX"),
+    "IS": full_is,
+    "LO": text_of(64, one_line=True),
+    "LT": text_of(10240, one_line=False),
+    "PN": full_pn,
+    "SH": text_of(16, one_line=True),
+    "ST": text_of(1024, one_line=False),
+    "TM": matches(rf"{TIME} *", "value does not match the pattern HHMMSS.FFFFFF"),
+    "UI": full_ui,
+}

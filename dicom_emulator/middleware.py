@@ -1,0 +1,106 @@
+"""What happens around every request: headers on every response, the screening of query strings, a line in the log."""
+
+import logging
+import re
+import time
+
+from starlette.datastructures import MutableHeaders
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from dicom_emulator import versions
+
+SECURITY_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "SAMEORIGIN",
+    "Content-Security-Policy": "frame-src 'self';",
+}
+log = logging.getLogger("dicom_emulator")
+
+
+class CommonHeaders:
+    """Security headers on every response, the supported versions on those of versioned routes."""
+
+    def __init__(self, app: ASGIApp):
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.update(SECURITY_HEADERS)
+                if "version" in scope.get("path_params", {}):
+                    headers["api-supported-versions"] = versions.SUPPORTED
+            await send(message)
+
+        await self.app(scope, receive, send_with_headers if scope["type"] == "http" else send)
+
+
+class RequestLog:
+    """A line for each request: method, path, status, time. No query string: it may hold a patient's name."""
+
+    def __init__(self, app: ASGIApp):
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        status = 0
+        started = time.perf_counter()
+
+        async def send_and_note(message: Message) -> None:
+            nonlocal status
+            status = message.get("status", status)
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_and_note)
+        finally:
+            if scope["type"] == "http":
+                elapsed = 1000 * (time.perf_counter() - started)
+                log.info("%s %s %s %.0f ms", scope["method"], scope["path"], status or "aborted", elapsed)
+
+
+class ReadBeforeRefusing:
+    """Reads the rest of a request's body before an error is sent.
+
+    A server that answers and hangs up while the client is still sending makes the client see a broken connection
+    instead of the answer.
+    """
+
+    def __init__(self, app: ASGIApp):
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] not in {"POST", "PUT", "PATCH"}:
+            await self.app(scope, receive, send)
+            return
+        started = complete = False
+
+        async def receive_and_note() -> Message:
+            nonlocal started, complete
+            message = await receive()
+            started = True
+            complete = complete or not message.get("more_body", False)
+            return message
+
+        async def send_after_body(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] >= 400:
+                waits = any(name == b"expect" for name, _ in scope["headers"]) and not started
+                while not complete and not waits:
+                    await receive_and_note()
+            await send(message)
+
+        await self.app(scope, receive_and_note, send_after_body)
+
+
+class QueryScreening:
+    """Refuses every query string with a "<" in it, before anything else is looked at, as the service does."""
+
+    def __init__(self, app: ASGIApp):
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and re.search(rb"<|%3c", scope["query_string"], re.IGNORECASE):
+            refusal = PlainTextResponse("The query string included invalid characters.", 400)
+            await refusal(scope, receive, send)
+            return
+        await self.app(scope, receive, send)

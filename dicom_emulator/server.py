@@ -1,0 +1,208 @@
+"""Running the emulator: in the foreground for the command line, in a thread for a script."""
+
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+import tempfile
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Callable, Iterator, NamedTuple
+
+import uvicorn
+
+from dicom_emulator.app import create_app
+from dicom_emulator.archive import Archive
+from dicom_emulator.control import identity
+from dicom_emulator.control.seed import seed
+from dicom_emulator.settings import Settings
+from dicom_emulator.wire.auth import ROLES, TokenIssuer
+
+GRACEFUL_SHUTDOWN = 60  # seconds that requests in flight may take at the end
+log = logging.getLogger("dicom_emulator")
+
+
+class AddressInUse(RuntimeError):
+    """Somebody else listens there."""
+
+
+class AccessToken(NamedTuple):
+    """What azure.core's credentials return: the token and when it expires, in seconds since 1970."""
+
+    token: str
+    expires_on: int
+
+
+@dataclass(frozen=True)
+class Credential:
+    """Signs in as one person, without HTTP; fits wherever an azure-identity credential does."""
+
+    tokens: TokenIssuer
+    person: str
+
+    def get_token(self, *scopes: str, **options: Any) -> AccessToken:
+        """A fresh token. `scopes` and `options` are there for azure-identity's sake."""
+        return AccessToken(*vars(self.tokens.issue(self.person)).values())
+
+
+@dataclass(frozen=True)
+class RunningServer:
+    """An emulator that answers at `url`. `credential` signs in as the owner; `environment` lets other programs do so."""
+
+    url: str
+    tokens: TokenIssuer
+
+    @property
+    def credential(self) -> Credential:
+        return self.credential_for("owner")
+
+    def credential_for(self, person: str) -> Credential:
+        """Signs in as "owner" or "reader"."""
+        if person not in ROLES:
+            raise ValueError(f"nobody is called {person!r} here; there are: {', '.join(ROLES)}")
+        return Credential(self.tokens, person)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return environment(self.url)
+
+
+def environment(url: str) -> dict[str, str]:
+    """The variables with which a program finds the emulator at `url`, and azure-identity signs in to it."""
+    no_proxy = ",".join(filter(None, ["127.0.0.1,localhost", os.environ.get("NO_PROXY", "")]))
+    return {
+        "DICOM_SERVICE_URL": url,
+        "IDENTITY_ENDPOINT": url + identity.PATH,
+        "IDENTITY_HEADER": "owner",
+        "AZURE_TOKEN_CREDENTIALS": "ManagedIdentityCredential",
+        "NO_PROXY": no_proxy,
+        "no_proxy": no_proxy,
+    }
+
+
+class Server(uvicorn.Server):
+    """uvicorn with a signal that it is ready, and with exit code 0 when it is told to stop."""
+
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]):
+        super().__init__(config)
+        self.on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self.on_ready()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, self.stop)
+        yield
+
+    def stop(self, *_: Any) -> None:
+        """Finish what is in flight, then end; a second time: end now."""
+        self.force_exit = self.should_exit
+        self.should_exit = True
+
+
+def listen(settings: Settings) -> socket.socket:
+    """A bound socket, so that the address is known, or refused, before anything else starts."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family)
+    if os.name == "posix":
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        listener.close()
+        raise AddressInUse(
+            f"cannot listen on {settings.host} port {settings.port}: {error.strerror}; "
+            "choose another with --port, or --port 0 for any free one"
+        ) from None
+    return listener
+
+
+@contextlib.contextmanager
+def prepared(settings: Settings, on_ready: Callable[[str, Server], None]) -> Iterator[tuple[Server, socket.socket]]:
+    """A server that is ready to run, with its archive open and its socket bound."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(contextlib.closing(listen(settings)))
+        data_dir = settings.data_dir
+        if data_dir is None:
+            temporary = tempfile.TemporaryDirectory(prefix="dicom-emulator-", ignore_cleanup_errors=True)
+            data_dir = Path(stack.enter_context(temporary))
+        archive = Archive(data_dir)
+        if settings.seed:
+            log.info("%s files of %s are stored", seed(archive, settings.seed), settings.seed)
+        config = uvicorn.Config(
+            create_app(settings, archive),
+            lifespan="on",
+            log_config=None,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=GRACEFUL_SHUTDOWN,
+        )
+        server = Server(config, on_ready=lambda: on_ready(address(listener), server))
+        yield server, listener
+
+
+def address(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def run(settings: Settings) -> None:
+    """Run in the foreground until told to stop; says on stdout when it is ready."""
+
+    def ready(url: str, server: Server) -> None:
+        print(f"DICOM service emulator ready at {url}", flush=True)
+        if settings.until_stdin_closes:
+            threading.Thread(target=wait_for_end_of_stdin, args=[server], daemon=True).start()
+
+    with prepared(settings, ready) as (server, listener):
+        server.run(sockets=[listener])
+
+
+def wait_for_end_of_stdin(server: Server) -> None:
+    while sys.stdin.buffer.read(1024):
+        pass
+    server.should_exit = True
+
+
+@contextlib.contextmanager
+def running(**settings: Any) -> Iterator[RunningServer]:
+    """An emulator in a thread of this process, for as long as the `with` block lasts.
+
+    Takes the fields of `Settings`; the port is any free one unless given.
+
+    >>> with running() as server:
+    ...     server.url.startswith("http://127.0.0.1:")
+    True
+    """
+    settings = {"port": 0} | settings
+    for name in ("data_dir", "seed"):
+        if settings.get(name) is not None:
+            settings[name] = Path(settings[name])
+    started = threading.Event()
+    urls: list[str] = []
+
+    def ready(url: str, server: Server) -> None:
+        urls.append(url)
+        started.set()
+
+    with prepared(Settings(**settings), ready) as (server, listener):
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread.start()
+        while not started.wait(0.05):
+            if not thread.is_alive():
+                raise RuntimeError("the emulator did not start; its log says why")
+        try:
+            yield RunningServer(urls[0], server.config.app.state.service.tokens)
+        finally:
+            server.should_exit = True
+            thread.join(GRACEFUL_SHUTDOWN)

@@ -1,0 +1,87 @@
+"""Every option of the emulator: its default, its flag, its environment variable, its help text."""
+
+import os
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Mapping
+
+
+def option(default: Any, flag: str, metavar: str | None, help: str) -> Any:
+    return field(default=default, metadata={"flag": flag, "metavar": metavar, "help": help})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What one emulator is told at its start.
+
+    Sizes are in bytes, times in seconds.
+    """
+
+    host: str = option("127.0.0.1", "--host", "ADDRESS", "address to listen on")
+    port: int = option(8080, "--port", "PORT", "port to listen on; 0 picks a free one")
+    data_dir: Path | None = option(
+        None, "--data-dir", "DIR", "keep what is stored in this folder; without it, everything is gone at exit"
+    )
+    seed: Path | None = option(None, "--seed", "DIR", "store all DICOM files of this folder at the start")
+    sign_in: bool = option(True, "--no-auth", None, "let everybody in: no token is asked for")
+    cors_origins: tuple[str, ...] = option(
+        (), "--cors-origin", "ORIGIN", "let web pages of this origin call the service; may be given several times"
+    )
+    max_file_size: int = option(2_147_483_647, "--max-file-size", "BYTES", "largest instance that is stored")
+    max_transcode_size: int = option(
+        104_857_600, "--max-transcode-size", "BYTES", "largest stored file that is sent in another transfer syntax"
+    )
+    token_lifetime: int = option(3600, "--token-lifetime", "SECONDS", "how long a sign-in token is valid")
+    until_stdin_closes: bool = option(
+        False, "--until-stdin-closes", None, "stop when standard input ends, so that a child never outlives its parent"
+    )
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.port <= 65535:
+            raise ValueError(f"--port {self.port}: a port is a number from 0 to 65535")
+        for name in ("max_file_size", "max_transcode_size", "token_lifetime"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"--{name.replace('_', '-')} {getattr(self, name)}: must be 1 or more")
+        if self.seed is not None and not self.seed.is_dir():
+            raise ValueError(f"--seed {self.seed}: there is no such folder")
+
+
+def environment_variable(flag: str) -> str:
+    """The environment variable that stands for a flag.
+
+    >>> environment_variable("--data-dir")
+    'DICOM_EMULATOR_DATA_DIR'
+    """
+    return "DICOM_EMULATOR_" + flag.removeprefix("--").replace("-", "_").upper()
+
+
+def from_environment(environment: Mapping[str, str] = os.environ) -> dict[str, Any]:
+    """The options that the environment sets, as keyword arguments of `Settings`.
+
+    >>> from_environment({"DICOM_EMULATOR_PORT": "0", "DICOM_EMULATOR_NO_AUTH": "1"})
+    {'port': 0, 'sign_in': False}
+    """
+    found: dict[str, Any] = {}
+    for option in fields(Settings):
+        variable = environment_variable(option.metadata["flag"])
+        if variable in environment:
+            found[option.name] = parse(option.name, variable, environment[variable])
+    return found
+
+
+def parse(name: str, source: str, text: str) -> Any:
+    """The value of the option `name` written as `text`; ValueError names its `source`."""
+    default = Settings.__dataclass_fields__[name].default
+    if isinstance(default, bool):
+        if text.lower() not in {"1", "true", "yes", "0", "false", "no", ""}:
+            raise ValueError(f"{source}={text}: must be 1 or 0")
+        given = text.lower() in {"1", "true", "yes"}
+        return not default if given else default
+    if isinstance(default, int):
+        try:
+            return int(text)
+        except ValueError:
+            raise ValueError(f"{source} {text}: must be a whole number") from None
+    if isinstance(default, tuple):
+        return tuple(part.strip() for part in text.split(",") if part.strip())
+    return Path(text) if name in {"data_dir", "seed"} else text
