@@ -50,7 +50,7 @@ class Credential:
 
 @dataclass(frozen=True)
 class RunningServer:
-    """An emulator that answers at `url`. `credential` signs in as the owner; `environment` lets other programs do so."""
+    """An emulator that answers at `url`; `credential` and `environment` sign in to it as the owner."""
 
     url: str
     tokens: TokenIssuer

@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import dataclass
-from typing import Any
 
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 from starlette.requests import Request

@@ -1,4 +1,4 @@
-"""What happens to every request before its handler runs, in the service's order (conformance statement, status codes)."""
+"""What happens to every request before its handler runs, in the service's order."""
 
 import re
 from dataclasses import dataclass

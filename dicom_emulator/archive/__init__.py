@@ -163,7 +163,7 @@ def insert(transaction: sqlite3.Connection, name: str, new: NewInstance) -> int:
 
 
 def upsert(transaction: sqlite3.Connection, level: str, identity: dict[str, str | int], new: NewInstance) -> int:
-    """The key of the study's or series' row. What the instance says overwrites what was there; what it leaves out stays."""
+    """The key of the study's or series' row. What the instance says overwrites the row; what it leaves out stays."""
     values: dict[str, str | int | None] = dict(identity)
     for attribute in INDEXED[level]:
         value = new.attributes[attribute.tag]

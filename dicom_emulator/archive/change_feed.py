@@ -1,4 +1,4 @@
-"""The change feed: what happened to which instance, and what has become of it since (conformance statement, change feed)."""
+"""What happened to which instance, and what has become of it since (conformance statement, change feed)."""
 
 import json
 import re

@@ -10,9 +10,7 @@ from typing import Any, Iterable
 from dicom_emulator.dicom.attributes import (
     CORE,
     MODALITIES_IN_STUDY,
-    SERIES_INSTANCE_UID,
     SOP_INSTANCE_UID,
-    STUDY_INSTANCE_UID,
     Attribute,
     hex_tag,
     tag_of,

@@ -1,4 +1,4 @@
-"""A data set as DICOM JSON, the way the service saves it beside each file (PS3.18 annex F, with the service's numbers)."""
+"""A data set as DICOM JSON, the way the service saves it beside each file (PS3.18 annex F)."""
 
 import json
 import math

@@ -70,10 +70,8 @@ def encode(element: Element, source: BinaryIO, data_set: DataSet) -> bytes:
     else:
         value = little_endian_value(element, source, data_set)
     vr = element.vr if len(value) <= 0xFFFF or element.vr in LONG_FORM else "UN"  # PS3.5 §6.2.2, note
-    tag = struct.pack("<HH2s", element.tag >> 16, element.tag & 0xFFFF, vr.encode())
-    return (
-        tag + (struct.pack("<HL" if vr in LONG_FORM else "<H", *([0] if vr in LONG_FORM else []), len(value))) + value
-    )
+    length = struct.pack("<HL", 0, len(value)) if vr in LONG_FORM else struct.pack("<H", len(value))
+    return struct.pack("<HH2s", element.tag >> 16, element.tag & 0xFFFF, vr.encode()) + length + value
 
 
 def encode_item(item: DataSet, source: BinaryIO) -> bytes:

@@ -1,4 +1,4 @@
-"""What the service checks in a data set before it stores it: strictly in v1, leniently in v2 (conformance statement, Store)."""
+"""What is checked before a file is stored: strictly in v1, leniently in v2 (conformance statement, Store)."""
 
 import re
 from dataclasses import dataclass, field
@@ -91,14 +91,12 @@ def check_core(file: Part10, verdict: Verdict) -> None:
         if element is None or tag in REQUIRED:
             continue
         value = file.text(tag)
-        if (message := wrong_vr(element, attribute.vr)) or (
-            value and (message := minimum_fault(element, value, attribute.vr))
-        ):
+        if message := (minimum_fault(element, value, attribute.vr) if value else wrong_vr(element, attribute.vr)):
             verdict.failures.setdefault(tag, message)
 
 
 def check_all(file: Part10, verdict: Verdict) -> None:
-    """v2: every attribute at every depth obeys the rules of its VR, or is told in a warning; at the top it is dropped."""
+    """v2: an attribute that breaks the rules of its VR is told in a warning and, at the top level, dropped."""
     for top_level, tag, message in faults(file, True):
         if tag in verdict.failures:
             continue

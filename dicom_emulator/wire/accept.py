@@ -32,8 +32,11 @@ class MediaRange:
 def parse_media_ranges(header: str) -> list[MediaRange]:
     """The media ranges of a comma-separated header, in its order. Raises Unreadable.
 
-    >>> parse_media_ranges('multipart/related; type="image/jp2", */*;q=0.5')
-    [MediaRange(type='multipart/related', parameters={'type': 'image/jp2'}), MediaRange(type='*/*', parameters={'q': '0.5'})]
+    >>> first, second = parse_media_ranges('multipart/related; type="image/jp2", */*;q=0.5')
+    >>> first
+    MediaRange(type='multipart/related', parameters={'type': 'image/jp2'})
+    >>> second.type, second.quality
+    ('*/*', 0.5)
     """
     ranges, position = [], 0
     while position < len(header):
