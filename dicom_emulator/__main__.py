@@ -9,7 +9,7 @@ import time
 from dataclasses import fields
 from typing import Any, Sequence
 
-from dicom_emulator.archive import DataDirInUse, WrongSchema
+from dicom_emulator.archive import DataDirInUse, NotAnArchive, WrongSchema
 from dicom_emulator.server import AddressInUse, environment, run
 from dicom_emulator.settings import Settings, environment_variable, from_environment, parse
 
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     set_up_log()
     try:
         run(settings)
-    except (AddressInUse, DataDirInUse, WrongSchema) as error:
+    except (AddressInUse, DataDirInUse, NotAnArchive, WrongSchema) as error:
         print(f"dicom_emulator: {error}", file=sys.stderr)
         return 1
     except (OSError, sqlite3.Error) as error:

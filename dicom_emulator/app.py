@@ -3,8 +3,6 @@
 import json
 import logging
 import sqlite3
-from contextlib import asynccontextmanager
-from typing import AsyncIterator
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -62,13 +60,7 @@ log = logging.getLogger("dicom_emulator")
 
 
 def create_app(settings: Settings, archive: Archive) -> Starlette:
-    """The emulator as an ASGI application over an open archive, which is closed at shutdown."""
-
-    @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        yield
-        archive.close()
-
+    """The emulator as an ASGI application over an open archive."""
     app = Starlette(
         routes=ROUTES,
         middleware=[Middleware(RequestLog), Middleware(CommonHeaders), *cors(settings)]
@@ -81,7 +73,6 @@ def create_app(settings: Settings, archive: Archive) -> Starlette:
             OSError: unavailable,
             Exception: failed,
         },
-        lifespan=lifespan,
     )
     app.router.redirect_slashes = False
     app.state.service = Service(settings, archive, TokenIssuer(archive.token_secret(), settings.token_lifetime))

@@ -134,12 +134,12 @@ def prepared(settings: Settings, on_ready: Callable[[str, Server], None]) -> Ite
         if data_dir is None:
             temporary = tempfile.TemporaryDirectory(prefix="dicom-emulator-", ignore_cleanup_errors=True)
             data_dir = Path(stack.enter_context(temporary))
-        archive = Archive(data_dir)
+        archive = stack.enter_context(contextlib.closing(Archive(data_dir)))
         if settings.seed:
             log.info("%s files of %s are stored", seed(archive, settings.seed), settings.seed)
         config = uvicorn.Config(
             create_app(settings, archive),
-            lifespan="on",
+            lifespan="off",
             log_config=None,
             log_level="warning",
             access_log=False,

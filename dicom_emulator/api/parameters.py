@@ -1,9 +1,22 @@
 """Query parameters, read as ASP.NET's model binding reads them: names in any case, refusals worded its way."""
 
+import re
 from html import escape
 from typing import Iterable
 
 from dicom_emulator.errors import InvalidParameter
+
+
+def whole_number(text: str, bits: int) -> int | None:
+    """The number that `text` writes in decimal digits, or None where it does not, or needs more bits.
+
+    >>> whole_number(" 12 ", bits=32), whole_number("1_2", bits=32), whole_number("99999999999", bits=32)
+    (12, None, None)
+    """
+    if not re.fullmatch(r"\s*[+-]?[0-9]{1,20}\s*", text):
+        return None
+    number = int(text)
+    return number if -(2 ** (bits - 1)) <= number < 2 ** (bits - 1) else None
 
 
 class Parameters:
@@ -25,11 +38,8 @@ class Parameters:
         text = next(iter(self.values(name)), None)
         if text is None:
             return default
-        try:
-            number = int(text) if text.strip("+- 0123456789") == "" else None
-        except ValueError:
-            number = None
-        if number is None or not -(2**63) <= number < 2**63:
+        number = whole_number(text, bits=64)
+        if number is None:
             raise InvalidParameter(name, f"The value '{escape(text)}' is not valid for {name}.")
         if not low <= number <= high:
             raise InvalidParameter(name, f"The field {name} must be between {low} and {high}.")

@@ -1,11 +1,13 @@
 """WADO-RS: studies, series, instances, frames and metadata (PS3.18 §10.4; conformance statement, Retrieve)."""
 
+from html import escape
 from typing import Iterator
 
 from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless
 from starlette.requests import Request
 from starlette.responses import Response
 
+from dicom_emulator.api.parameters import whole_number
 from dicom_emulator.api.transaction import Call, Transaction
 from dicom_emulator.archive import StoredInstance
 from dicom_emulator.blocking import run_blocking
@@ -117,10 +119,10 @@ RETRIEVE = Transaction(retrieve_instances, action="read")
 def bind_frames(request: Request, version: Version) -> list[int]:
     numbers = []
     for text in request.path_params["frames"].split(","):
-        try:
-            numbers.append(int(text))
-        except ValueError:
-            raise InvalidParameter("frames", f"Unable to parse value '{text}' as Int32.") from None
+        number = whole_number(text, bits=32)
+        if number is None:
+            raise InvalidParameter("frames", f"Unable to parse value '{escape(text)}' as Int32.")
+        numbers.append(number)
     return numbers
 
 

@@ -16,7 +16,7 @@ from dicom_emulator.archive.query import fold
 from dicom_emulator.dicom import frames
 from dicom_emulator.dicom.attributes import CORE
 
-__all__ = ["Archive", "DataDirInUse", "StoredInstance", "WrongSchema"]
+__all__ = ["Archive", "DataDirInUse", "NotAnArchive", "StoredInstance", "WrongSchema"]
 
 INDEXED = {
     level: [attribute for attribute in CORE.values() if attribute.level == level and attribute.vr != "UI"]
@@ -29,6 +29,10 @@ WHERE study.StudyInstanceUID = ?
 WHERE_LEVEL = ("", "AND series.SeriesInstanceUID = ? ", "AND instance.SOPInstanceUID = ? ")
 
 
+class NotAnArchive(RuntimeError):
+    """The folder holds files that no emulator has put there."""
+
+
 @dataclass(frozen=True)
 class StoredInstance:
     """An instance that was found: where its bytes are, and in which transfer syntax."""
@@ -38,13 +42,20 @@ class StoredInstance:
     size: int
     transfer_syntax: str
     bits_allocated: int | None
-    frames: frames.FrameMap | None
+    frame_map: str | None  # as dicom.frames.to_text() wrote it
+
+    @property
+    def frames(self) -> frames.FrameMap | None:
+        """Where each frame lies in the file; None where there are none to be had."""
+        return frames.from_text(self.frame_map)
 
 
 class Archive:
     """All methods block; identifiers are study, series and instance UIDs without padding, as many as are known."""
 
     def __init__(self, data_dir: Path):
+        """Raises NotAnArchive, DataDirInUse, WrongSchema, OSError; then the folder is as it was."""
+        refuse_foreign_folder(data_dir)
         self.files = Files(data_dir)
         try:
             self.index = Index(data_dir / "index.db")
@@ -98,7 +109,7 @@ class Archive:
             row["size"],
             row["transfer_syntax"],
             row["bits_allocated"],
-            frames.from_text(row["frames"]),
+            row["frames"],
         )
 
     def metadata(self, *identifiers: str) -> tuple[list[int], list[str]]:
@@ -143,6 +154,17 @@ class Archive:
     def close(self) -> None:
         self.index.close()
         self.files.close()
+
+
+def refuse_foreign_folder(data_dir: Path) -> None:
+    """The emulator sweeps its folder at the start, so it must never be given somebody's documents."""
+    if not data_dir.is_dir() or (data_dir / "index.db").exists():
+        return
+    if any(path.is_file() and path.name != "lock.db" for path in data_dir.rglob("*")):
+        raise NotAnArchive(
+            f"the folder {data_dir} holds files that are not the emulator's; "
+            "choose an empty --data-dir, or one that the emulator has made"
+        )
 
 
 def insert(transaction: sqlite3.Connection, name: str, new: NewInstance) -> int:

@@ -10,7 +10,6 @@ from typing import Any, Iterable
 from dicom_emulator.dicom.attributes import (
     CORE,
     MODALITIES_IN_STUDY,
-    SOP_INSTANCE_UID,
     Attribute,
     hex_tag,
     tag_of,
@@ -23,7 +22,13 @@ COMPUTED = {
     SERIES_INSTANCES: "series",
     MODALITIES_IN_STUDY: "study",
 }
-INDEXED = {tag: attribute.level for tag, attribute in CORE.items()} | COMPUTED
+LEVEL_OF = {tag: attribute.level for tag, attribute in CORE.items()} | COMPUTED
+# The attributes that rows of each level can take from the index alone.
+INDEXED_FOR = {
+    "study": {tag for tag, level in LEVEL_OF.items() if level == "study"},
+    "series": {tag for tag, level in LEVEL_OF.items() if level in {"study", "series"}},
+    "instance": set(),
+}
 
 
 @dataclass(frozen=True)
@@ -90,7 +95,7 @@ def search(reader: sqlite3.Connection, query: Query) -> list[str]:
         f"SELECT {COLUMNS[query.level]} FROM {TABLES[query.level]} WHERE {where} ORDER BY {key} DESC LIMIT ? OFFSET ?",
         [*parameters, query.limit, query.offset],
     ).fetchall()
-    if query.level != "instance" and query.attributes <= INDEXED.keys() - {SOP_INSTANCE_UID}:
+    if query.attributes <= INDEXED_FOR[query.level]:
         return [json.dumps(from_index(reader, row, query), ensure_ascii=False) for row in rows]
     return [json.dumps(from_metadata(reader, row, query), ensure_ascii=False) for row in rows]
 
@@ -138,9 +143,9 @@ def condition_sql(condition: Condition) -> tuple[str, list[Any]]:
 def from_index(reader: sqlite3.Connection, row: sqlite3.Row, query: Query) -> dict[str, Any]:
     """A row from the index columns: what was never set, or is empty, is absent."""
     found: dict[str, Any] = {}
-    for tag in sorted(query.attributes & CORE.keys()):
+    for tag in query.attributes & CORE.keys():
         attribute = CORE[tag]
-        if INDEXED[tag] in {"study", query.level} and row[attribute.keyword]:
+        if row[attribute.keyword]:
             found[hex_tag(tag)] = {"vr": attribute.vr, "Value": [index_value(attribute, row[attribute.keyword])]}
     levels = {"study", query.level}
     return dict(sorted((found | computed(reader, row, query.attributes, levels)).items()))

@@ -11,7 +11,7 @@ from typing import BinaryIO, Iterable, Iterator
 from pydicom.charset import convert_encodings, decode_bytes
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import FileMetaDataset
-from pydicom.filereader import data_element_generator, read_partial, read_sequence
+from pydicom.filereader import data_element_generator, read_dataset, read_preamble, read_sequence
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
@@ -136,7 +136,8 @@ def read_file(file: BinaryIO, size: int) -> Part10:
 
 def read_meta(file: BinaryIO) -> FileMetaDataset:
     """The file meta information; leaves the file at the start of its data set."""
-    return read_partial(file, stop_when=lambda tag, vr, length: True, force=True).file_meta
+    read_preamble(file, force=True)
+    return FileMetaDataset(read_dataset(file, False, True, stop_when=lambda tag, vr, length: tag.group != 2))
 
 
 def guess_transfer_syntax(file: BinaryIO) -> str:
