@@ -12,7 +12,7 @@ from dicom_emulator.api.transaction import Call, Transaction
 from dicom_emulator.archive import StoredInstance
 from dicom_emulator.blocking import run_blocking
 from dicom_emulator.dicom.frames import Native
-from dicom_emulator.dicom.transcode import UNCOMPRESSED, CannotTranscode, transcode_file, transcode_frame
+from dicom_emulator.dicom.transcode import CannotTranscode, transcode_file, transcode_frame
 from dicom_emulator.errors import BadRequest, InvalidParameter, NotAcceptable, NotFound
 from dicom_emulator.extent import Extent
 from dicom_emulator.versions import Version
@@ -155,15 +155,7 @@ async def frame_body(instance: StoredInstance, choice: Choice, number: int) -> B
         return labelled(choice, instance.transfer_syntax, *pieces)
     if not isinstance(instance.frames, Native) or choice.transfer_syntax != ExplicitVRLittleEndian:
         raise NotAcceptable(NO_TRANSCODING)
-    assert instance.transfer_syntax in UNCOMPRESSED
-    content = await run_blocking(
-        transcode_frame,
-        instance.path,
-        instance.frames,
-        number,
-        instance.transfer_syntax,
-        instance.bits_allocated or 8,
-    )
+    content = await run_blocking(transcode_frame, instance.path, instance.frames, number)
     return labelled(choice, choice.transfer_syntax, content)
 
 

@@ -11,7 +11,7 @@ from dicom_emulator.api.parameters import Parameters
 from dicom_emulator.api.transaction import Call, Transaction
 from dicom_emulator.archive.query import Condition, Query, search
 from dicom_emulator.blocking import run_blocking
-from dicom_emulator.dicom.attributes import CORE, IDENTIFIERS, MODALITIES_IN_STUDY, Attribute, tag_of
+from dicom_emulator.dicom.attributes import IDENTIFIERS, SEARCHABLE, Attribute, tag_of
 from dicom_emulator.dicom.validation import is_date
 from dicom_emulator.errors import BadRequest
 from dicom_emulator.versions import Version
@@ -55,7 +55,6 @@ ALL = {
     "series": LONG["series"] | tags("SeriesNumber Laterality SeriesDate SeriesTime"),
     "instance": LONG["instance"],
 }
-SEARCHABLE = CORE | {MODALITIES_IN_STUDY: Attribute("ModalitiesInStudy", MODALITIES_IN_STUDY, "CS", "study")}
 
 
 @dataclass(frozen=True)
@@ -110,11 +109,8 @@ def build_query(
     filtered = [each.attribute.tag for each in conditions]
     if len(set(filtered)) < len(filtered):
         raise BadRequest("Invalid query: the same attribute is specified more than once, with different ID formats.")
-    included = included_attributes(parameters.include, answered)
-    defaults = SHORT if version.short_search_results else LONG
-    attributes = frozenset().union(
-        included, filtered, IDENTIFIERS[: len(identifiers)], *(defaults[each] for each in answered)
-    )
+    asked_for = answer_attributes(parameters.include, answered, SHORT if version.short_search_results else LONG)
+    attributes = asked_for.union(filtered, IDENTIFIERS[: len(identifiers)])
     study, series, *_ = (*identifiers, None, None)
     return Query(level, study, series, tuple(conditions), attributes, parameters.limit, parameters.offset)
 
@@ -168,13 +164,15 @@ def date_condition(attribute: Attribute, key: str, value: str) -> Condition:
     return Condition(attribute, low=low or None, high=high or None, is_range=True)
 
 
-def included_attributes(include: tuple[str, ...], answered: tuple[str, ...]) -> frozenset[int]:
-    """The attributes that includefield adds. Raises BadRequest."""
+def answer_attributes(
+    include: tuple[str, ...], answered: tuple[str, ...], defaults: dict[str, frozenset[int]]
+) -> frozenset[int]:
+    """The attributes of each row: the defaults and what includefield adds, or the set "all". Raises BadRequest."""
     if any(field.lower() == "all" for field in include):
         if len(include) > 1:
             raise BadRequest("Invalid query: includefield=all cannot be combined with other fields.")
         return frozenset().union(*(ALL[level] for level in answered))
-    return frozenset(included_attribute(field) for field in include)
+    return frozenset(map(included_attribute, include)).union(*(defaults[level] for level in answered))
 
 
 def included_attribute(field: str) -> int:

@@ -17,6 +17,7 @@ from dicom_emulator.settings import Settings
 from dicom_emulator.wire.accept import accepts_dicom_json
 from dicom_emulator.wire.auth import ALL_ACTIONS, AUDIENCE, InvalidToken, TokenIssuer
 
+AUDIT_PREFIX, AUDIT_HEADERS, AUDIT_LENGTH = "x-ms-azuredicom-audit-", 10, 2048
 UID_NAMES = {"study": "StudyInstanceUid", "series": "SeriesInstanceUid", "instance": "SopInstanceUid"}
 
 
@@ -79,6 +80,7 @@ class Transaction:
         actions = sign_in(request, service)
         if self.answers_dicom_json and not accepts_dicom_json(",".join(request.headers.getlist("accept"))):
             raise NotAcceptable
+        check_audit_headers(request)
         parameters = self.bind(request, version)
         if self.action not in actions:
             raise Forbidden
@@ -88,6 +90,16 @@ class Transaction:
         content_type = request.headers.get("content-type")
         if self.consumes and content_type and content_type.split(";")[0].strip().lower() not in self.consumes:
             raise UnsupportedMediaType
+
+
+def check_audit_headers(request: Request) -> None:
+    """A client may add headers for the service's audit log, within limits. The emulator keeps no such log."""
+    given = [value for name, value in request.headers.items() if name.startswith(AUDIT_PREFIX)]
+    if len(given) > AUDIT_HEADERS or any(len(value) > AUDIT_LENGTH for value in given):
+        raise BadRequest(
+            f"There may be {AUDIT_HEADERS} headers that begin with {AUDIT_PREFIX.upper()}, "
+            f"each of at most {AUDIT_LENGTH} characters."
+        )
 
 
 def sign_in(request: Request, service: Service) -> frozenset[str]:

@@ -41,7 +41,6 @@ class StoredInstance:
     path: Path
     size: int
     transfer_syntax: str
-    bits_allocated: int | None
     frame_map: str | None  # as dicom.frames.to_text() wrote it
 
     @property
@@ -108,7 +107,6 @@ class Archive:
             self.files.path(row["file"]),
             row["size"],
             row["transfer_syntax"],
-            row["bits_allocated"],
             row["frames"],
         )
 
@@ -173,9 +171,9 @@ def insert(transaction: sqlite3.Connection, name: str, new: NewInstance) -> int:
     series_key = upsert(transaction, "series", {"study_key": study_key, "SeriesInstanceUID": series}, new)
     try:
         cursor = transaction.execute(
-            "INSERT INTO instance (study_key, series_key, SOPInstanceUID, file, size, transfer_syntax, bits_allocated,"
-            " frames) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (study_key, series_key, instance, name, new.size, new.transfer_syntax, new.bits_allocated, new.frames),
+            "INSERT INTO instance (study_key, series_key, SOPInstanceUID, file, size, transfer_syntax, frames)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (study_key, series_key, instance, name, new.size, new.transfer_syntax, new.frames),
         )
     except sqlite3.IntegrityError:
         raise AlreadyExists from None

@@ -11,7 +11,6 @@ from dicom_emulator.dicom.attributes import (
     SOP_CLASS_UID,
     SOP_INSTANCE_UID,
     STUDY_INSTANCE_UID,
-    tag_of,
 )
 from dicom_emulator.dicom.validation import Verdict, same_uid, validate
 
@@ -33,7 +32,7 @@ class AlreadyExists(Exception):
 
 @dataclass
 class Outcome:
-    """What became of one instance. `failure_reason` is None where it is stored."""
+    """What became of one instance, by its UIDs without padding. `failure_reason` is None where it is stored."""
 
     sop_class_uid: str = ""
     study: str = ""
@@ -53,7 +52,6 @@ class NewInstance:
     attributes: dict[int, str | None]  # the first value of each core attribute
     metadata: str
     transfer_syntax: str
-    bits_allocated: int | None
     frames: str | None
     size: int
 
@@ -94,7 +92,7 @@ def ingest_file(archive: "Archive", incoming: Path, study: str | None, strict: b
 
 def described(file: part10.Part10, verdict: Verdict) -> Outcome:
     study, series, instance = (file.text(tag) for tag in (STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, SOP_INSTANCE_UID))
-    outcome = Outcome(file.text(SOP_CLASS_UID), study, series, instance)
+    outcome = Outcome(file.text(SOP_CLASS_UID), same_uid(study), same_uid(series), same_uid(instance))
     outcome.comments = verdict.failures or verdict.warnings
     outcome.several_values = verdict.several_values
     if verdict.implicit_vr:
@@ -113,7 +111,6 @@ def new_instance(file: part10.Part10, path: Path, verdict: Verdict) -> NewInstan
         attributes={tag: (None if tag in verdict.dropped else file.text(tag) or None) for tag in CORE},
         metadata=dicom_json.to_json(file, without=verdict.dropped),
         transfer_syntax=file.transfer_syntax,
-        bits_allocated=file.number(tag_of("BitsAllocated")),
         frames=frames.to_text(frame_map),
         size=path.stat().st_size,
     )

@@ -42,7 +42,6 @@ CREATE TABLE instance (
     file TEXT NOT NULL,
     size INTEGER NOT NULL,
     transfer_syntax TEXT NOT NULL,
-    bits_allocated INTEGER,
     frames TEXT,                                    -- where each frame lies in the file: see dicom/frames.py
     UNIQUE (series_key, SOPInstanceUID)
 );

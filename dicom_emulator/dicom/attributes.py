@@ -76,6 +76,7 @@ CORE = {
     ]
 }
 MODALITIES_IN_STUDY = tag_of("ModalitiesInStudy")
+SEARCHABLE = CORE | {MODALITIES_IN_STUDY: Attribute("ModalitiesInStudy", MODALITIES_IN_STUDY, "CS", "study")}
 SOP_CLASS_UID = tag_of("SOPClassUID")
 STUDY_INSTANCE_UID = tag_of("StudyInstanceUID")
 SERIES_INSTANCE_UID = tag_of("SeriesInstanceUID")

@@ -14,6 +14,9 @@ from dicom_emulator.dicom.part10 import Element, NotDicom, Part10, data_set_byte
 from dicom_emulator.extent import Extent, Piece
 
 PIXEL_DATA = (tag_of("PixelData"), tag_of("FloatPixelData"), tag_of("DoubleFloatPixelData"))
+BITS_ALLOCATED = tag_of("BitsAllocated")
+WORD_SIZES = {"AT": 2, "OW": 2, "SS": 2, "US": 2, "FL": 4, "OF": 4, "OL": 4, "SL": 4, "UL": 4}
+WORD_SIZES |= {"FD": 8, "OD": 8, "OV": 8, "SV": 8, "UV": 8}
 EXTENDED_OFFSET_TABLE = tag_of("ExtendedOffsetTable")
 ITEM, SEQUENCE_END = (0xFFFE, 0xE000), (0xFFFE, 0xE0DD)
 END_OF_JPEG = b"\xff\xd9"
@@ -25,12 +28,14 @@ class Native:
 
     offset, length: of the pixel data, in bytes; in the inflated data set where the file is deflated.
     frame_bits: the size of a frame.
+    word: the bytes in a word whose order big endian turns round; 1 where nothing is to be turned.
     """
 
     offset: int
     length: int
     frame_bits: int
     count: int
+    word: int = 1
     deflated: bool = False
 
     def frame(self, path: Path, number: int) -> tuple[Piece, ...]:
@@ -93,7 +98,14 @@ def locate(file: BinaryIO, data_set: Part10) -> FrameMap | None:
         frame_bits = frame_bits // 3 * 2  # two pixels share their colour
     count = min(count, element.length * 8 // frame_bits)
     deflated = data_set.transfer_syntax == DeflatedExplicitVRLittleEndian
-    return Native(element.position, element.length, frame_bits, count, deflated)
+    word = word_size(element, data_set.number(BITS_ALLOCATED) or 0)
+    return Native(element.position, element.length, frame_bits, count, word, deflated)
+
+
+def word_size(element: Element, bits_allocated: int) -> int:
+    """The bytes in a word whose order must be turned to make the value little endian; 1 for none (PS3.5 §7.3)."""
+    word = 1 if element.little_endian else WORD_SIZES.get(element.vr, 1)
+    return max(word, bits_allocated // 8) if word > 1 and element.tag in PIXEL_DATA else word
 
 
 def group_fragments(file: BinaryIO, element: Element, data_set: Part10, count: int) -> list[list[tuple[int, int]]]:

@@ -15,14 +15,12 @@ from pydicom.uid import (
     JPEG2000Lossless,
 )
 
-from dicom_emulator.dicom.frames import PIXEL_DATA, Native, cut
+from dicom_emulator.dicom.frames import BITS_ALLOCATED, PIXEL_DATA, Native, cut, word_size
 from dicom_emulator.dicom.part10 import DataSet, Element, data_set_bytes, read_elements, read_meta
 
 UNCOMPRESSED = {ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian}
 IMPLEMENTATION_CLASS_UID = "1.3.6.1.4.1.311.129"
 IMPLEMENTATION_VERSION = "DICOM-EMULATOR"
-WORD_SIZES = {"AT": 2, "OW": 2, "SS": 2, "US": 2, "FL": 4, "OF": 4, "OL": 4, "SL": 4, "UL": 4}
-WORD_SIZES |= {"FD": 8, "OD": 8, "OV": 8, "SV": 8, "UV": 8}
 LONG_FORM = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"})
 
 
@@ -55,11 +53,9 @@ def check_supported(data_set: DataSet, source_syntax: str, target: str) -> None:
         raise CannotTranscode
 
 
-def transcode_frame(path: Path, frames: Native, number: int, source_syntax: str, bits_allocated: int) -> bytes:
+def transcode_frame(path: Path, frames: Native, number: int) -> bytes:
     """One uncompressed frame in little endian byte order."""
-    pixel_data = frames.read(path)
-    if source_syntax == ExplicitVRBigEndian:
-        pixel_data = swap(pixel_data, max(2, bits_allocated // 8))
+    pixel_data = swap(frames.read(path), frames.word)
     return cut(pixel_data, (number - 1) * frames.frame_bits, frames.frame_bits)
 
 
@@ -84,16 +80,12 @@ def little_endian_value(element: Element, source: BinaryIO, data_set: DataSet) -
     if value is None and element.length:
         source.seek(element.position)
         value = source.read(element.length)
-    value = value or b""
-    if element.little_endian or element.vr not in WORD_SIZES:
-        return value
-    word = WORD_SIZES[element.vr]
-    if element.tag in PIXEL_DATA:
-        word = max(word, (data_set.number(0x00280100) or 0) // 8)
-    return swap(value, word)
+    return swap(value or b"", word_size(element, data_set.number(BITS_ALLOCATED) or 0))
 
 
 def swap(value: bytes, word: int) -> bytes:
     """`value` with the byte order of each word of `word` bytes turned; what is left over at the end stays."""
+    if word == 1:
+        return value
     usable = len(value) - len(value) % word
     return numpy.frombuffer(value[:usable], f">u{word}").astype(f"<u{word}").tobytes() + value[usable:]

@@ -11,6 +11,7 @@ from dicom_emulator.dicom.attributes import (
     CORE,
     IDENTIFIERS,
     PATIENT_ID,
+    SEARCHABLE,
     SOP_CLASS_UID,
     STUDY_INSTANCE_UID,
     name_of,
@@ -76,6 +77,8 @@ def check_required(file: Part10, strict: bool, verdict: Verdict) -> None:
             verdict.dropped.add(tag)
         elif not value.strip(" ") or (strict and len(values) > 1):
             verdict.failures[tag] = missing
+        elif strict and tag == SOP_CLASS_UID:
+            continue  # not in the index, so v1 does not mind what it says
         elif message := minimum_fault(file.elements[tag], value if strict else value.rstrip("\0"), expected_vr(tag)):
             verdict.failures[tag] = message
 
@@ -86,7 +89,7 @@ def expected_vr(tag: int) -> str:
 
 def check_core(file: Part10, verdict: Verdict) -> None:
     """v1: every indexed attribute that has a value obeys the minimum rules."""
-    for tag, attribute in CORE.items():
+    for tag, attribute in SEARCHABLE.items():
         element = file.elements.get(tag)
         if element is None or tag in REQUIRED:
             continue
@@ -137,11 +140,12 @@ def minimum_fault(element: Element, value: str, vr: str) -> str | None:
 
 
 def longest(limit: int) -> Callable[[str], str | None]:
-    return lambda value: f"Value exceeds maximum length of {limit} characters." if len(value) > limit else None
+    def rule(value: str) -> str | None:
+        if len(value) > limit:
+            return f"Value exceeds maximum length of {limit} characters."
+        return "Value contains invalid character." if CONTROL.search(value) else None
 
-
-def minimum_lo(value: str) -> str | None:
-    return longest(64)(value) or ("Value contains invalid character." if CONTROL.search(value) else None)
+    return rule
 
 
 def minimum_pn(value: str) -> str | None:
@@ -177,7 +181,7 @@ def is_date(value: str) -> bool:
 MINIMUM_RULES: dict[str, Callable[[str], str | None]] = {
     "CS": longest(16),
     "DA": minimum_da,
-    "LO": minimum_lo,
+    "LO": longest(64),
     "PN": minimum_pn,
     "SH": longest(16),
     "UI": lambda value: None if is_uid(value) else BAD_UID,
@@ -192,6 +196,8 @@ def full_fault(element: Element, encodings: list[str]) -> str | None:
     rule = FULL_RULES.get(element.vr)
     if rule is None or element.vr in BINARY:
         return None
+    if element.vr == "AE" and element.value and not element.value.strip(b" "):
+        return f'Content "{element.value.decode()}" does not validate VR AE: value may not consist only of spaces'
     for value in texts(element, encodings):
         if value.rstrip("\0") and (reason := rule(value.rstrip("\0"))):
             return f'Content "{value}" does not validate VR {element.vr}: {reason}'
@@ -218,12 +224,6 @@ def text_of(limit: int, one_line: bool) -> Callable[[str], str | None]:
     )
 
 
-def full_ae(value: str) -> str | None:
-    if not value.strip(" "):
-        return "value may not consist only of spaces"
-    return text_of(16, one_line=True)(value)
-
-
 def full_da(value: str) -> str | None:
     for day in value.rstrip(" ").split("-"):
         if day and not re.fullmatch(r"[0-9]{8}", day):
@@ -244,7 +244,8 @@ def full_pn(value: str) -> str | None:
     return reason[0].lower() + reason[1:].rstrip(".") if reason else None
 
 
-def full_ui(value: str) -> str | None:
+def full_ui(padded: str) -> str | None:
+    value = padded.rstrip(" ")
     if reason := too_long(value, 64):
         return reason
     if not re.fullmatch(r"[0-9.]+", value):
@@ -256,7 +257,7 @@ def full_ui(value: str) -> str | None:
 
 
 FULL_RULES: dict[str, Callable[[str], str | None]] = {
-    "AE": full_ae,
+    "AE": text_of(16, one_line=True),
     "AS": matches(r"[0-9]{3}[DWMY]", "value does not have the pattern 000D, 000W, 000M or 000Y"),
     "CS": matches(
         r"[A-Z0-9_ ]*",

@@ -103,6 +103,7 @@ def choose(header: str | None, offers: Sequence[Offer]) -> Choice | None:
         ranges = sorted(ranges, key=lambda media: -media.quality)
     except Unreadable:
         return None
+    # An oddity of the service: after a first multipart/related, the other ranges count as wishes for parts, too.
     all_multipart = (header or "").strip().lower().startswith("multipart/related")
     best: Choice | None = None
     best_quality = 0.0
@@ -118,7 +119,9 @@ def choose(header: str | None, offers: Sequence[Offer]) -> Choice | None:
 
 
 def fit(media: MediaRange, offers: Iterable[Offer], multipart: bool) -> Choice | None:
-    asked = media.parameters.get("type", "").lower() if multipart else media.type
+    asked = media.type
+    if multipart and (media.type == "multipart/related" or "type" in media.parameters):
+        asked = media.parameters.get("type", "").lower()
     for offer in offers:
         if (offer.asked, offer.multipart) == (asked, multipart):
             wanted = media.parameters.get("transfer-syntax", offer.default_transfer_syntax).lower()
