@@ -31,7 +31,7 @@ def bind_list(request: Request, version: Version) -> FeedParameters:
     start, end = bind_time(parameters, "StartTime", Window.start), bind_time(parameters, "EndTime", Window.end)
     if end <= start:
         raise BadRequest("The start time must occur strictly before the end time.")
-    return FeedParameters(Window(start=start, end=end, limit=limit, offset=offset), metadata)
+    return FeedParameters(Window(start=start, end=end, limit=limit, offset=offset, by_time=True), metadata)
 
 
 def bind_time(parameters: Parameters, name: str, default: int) -> int:

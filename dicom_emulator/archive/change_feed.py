@@ -33,6 +33,7 @@ class Window:
     end: int = 2**63 - 1
     limit: int = -1
     offset: int = 0
+    by_time: bool = False  # in the order of the clock, instead of the sequence
 
 
 def now() -> int:
@@ -54,7 +55,7 @@ def events(reader: sqlite3.Connection, window: Window, metadata: bool) -> list[s
     rows = reader.execute(
         SELECT + "WHERE feed.sequence > :after AND feed.sequence <= :up_to"
         " AND feed.ticks >= :start AND feed.ticks < :end"
-        " ORDER BY feed.ticks, feed.sequence LIMIT :limit OFFSET :offset",
+        f" ORDER BY {'feed.ticks, ' if window.by_time else ''}feed.sequence LIMIT :limit OFFSET :offset",
         {**vars(window), "metadata": metadata},
     )
     return [event_json(row) for row in rows]

@@ -18,7 +18,7 @@ from pydicom.uid import (
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
 )
-from pydicom.valuerep import PN_DELIMS, TEXT_VR_DELIMS
+from pydicom.valuerep import PN_DELIMS, STANDARD_VR, TEXT_VR_DELIMS
 
 from dicom_emulator.dicom.attributes import vr_of
 
@@ -128,7 +128,9 @@ def read_file(file: BinaryIO, size: int) -> Part10:
     if head[128:] != b"DICM" and head[:2] not in {b"\x02\x00", b"\x08\x00"}:
         raise NotDicom("no DICM prefix, and no group 0002 or 0008 at the start")
     meta = read_meta(file)
-    transfer_syntax = str(meta.get("TransferSyntaxUID", "")) or guess_transfer_syntax(file)
+    transfer_syntax = str(meta.get("TransferSyntaxUID", "")) or (
+        ExplicitVRLittleEndian if names_its_vr(file) else ImplicitVRLittleEndian
+    )
     with data_set_bytes(file, size, transfer_syntax) as (source, end):
         elements = read_elements(source, end, transfer_syntax)
     return Part10(elements.elements, elements.encodings, transfer_syntax)
@@ -140,11 +142,11 @@ def read_meta(file: BinaryIO) -> FileMetaDataset:
     return FileMetaDataset(read_dataset(file, False, True, stop_when=lambda tag, vr, length: tag.group != 2))
 
 
-def guess_transfer_syntax(file: BinaryIO) -> str:
-    """For a data set without file meta information: by whether its first element names its VR."""
-    start = file.read(6)
-    file.seek(-len(start), 1)
-    return ExplicitVRLittleEndian if start[4:6].isalpha() and start[4:6].isupper() else ImplicitVRLittleEndian
+def names_its_vr(source: BinaryIO) -> bool:
+    """Whether the first element of a data set does; some files are not what their transfer syntax says."""
+    start = source.read(6)
+    source.seek(-len(start), 1)
+    return start[4:].decode("latin-1") in STANDARD_VR
 
 
 @contextmanager
@@ -170,7 +172,7 @@ def data_set_bytes(file: BinaryIO, size: int, transfer_syntax: str) -> Iterator[
 
 
 def read_elements(source: BinaryIO, end: int, transfer_syntax: str) -> DataSet:
-    implicit = transfer_syntax == ImplicitVRLittleEndian
+    implicit = not names_its_vr(source)
     little_endian = transfer_syntax != ExplicitVRBigEndian
     return collect(data_element_generator(source, implicit, little_endian, defer_size=LARGE), source, end, ["iso8859"])
 
@@ -193,6 +195,8 @@ def collect(found: Iterable[AnyElement], source: BinaryIO, end: int, encodings: 
 def from_raw(raw: RawDataElement, source: BinaryIO, end: int, data_set: DataSet) -> Element:
     # Implicit VR leaves open whether some values are signed; PixelRepresentation says it (PS3.5 annex A.1).
     vr = raw.VR or vr_of(raw.tag, signed=data_set.number(PIXEL_REPRESENTATION) == 1)
+    if vr not in STANDARD_VR:
+        raise NotDicom(f"the value representation of {raw.tag} is unknown")
     length = None if raw.length == UNDEFINED else raw.length
     if length is not None and raw.value_tell + length > end:
         raise NotDicom(f"the value of {raw.tag} ends after the end of the file")
