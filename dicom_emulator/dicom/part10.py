@@ -193,8 +193,10 @@ def collect(found: Iterable[AnyElement], source: BinaryIO, end: int, encodings: 
 
 
 def from_raw(raw: RawDataElement, source: BinaryIO, end: int, data_set: DataSet) -> Element:
-    # Implicit VR leaves open whether some values are signed; PixelRepresentation says it (PS3.5 annex A.1).
-    vr = raw.VR or vr_of(raw.tag, signed=data_set.number(PIXEL_REPRESENTATION) == 1)
+    vr = raw.VR
+    if raw.is_implicit_VR or vr is None:
+        # The dictionary leaves open whether some values are signed; PixelRepresentation says it (PS3.5 annex A.1).
+        vr = vr_of(raw.tag, signed=data_set.number(PIXEL_REPRESENTATION) == 1)
     if vr not in STANDARD_VR:
         raise NotDicom(f"the value representation of {raw.tag} is unknown")
     length = None if raw.length == UNDEFINED else raw.length

@@ -1,0 +1,53 @@
+"""The small module that the lessons import. One name a tool; each module below says more about its own."""
+
+from helpers.auth import BearerAuth, InsecureAddress, NotSignedIn
+from helpers.errors import HelperError
+from helpers.exchange import NothingRaised, expect, short, show_exchange
+from helpers.frames import FrameError, decode_frame, show_frame, show_frames
+from helpers.lesson import Lesson, LessonError, start_lesson
+from helpers.multipart import (
+    MalformedBody,
+    MissingBoundary,
+    MultipartError,
+    MultipartRelatedStream,
+    NotMultipart,
+    Part,
+    TruncatedBody,
+    WrongBoundary,
+    encode_multipart_related,
+    iter_parts,
+    parts_of,
+)
+from helpers.session import LessonSession, PatientDataGuard, ServiceUnreachable
+
+__all__ = [
+    "BearerAuth",
+    "FrameError",
+    "HelperError",
+    "InsecureAddress",
+    "Lesson",
+    "LessonError",
+    "LessonSession",
+    "MalformedBody",
+    "MissingBoundary",
+    "MultipartError",
+    "MultipartRelatedStream",
+    "NotMultipart",
+    "NotSignedIn",
+    "NothingRaised",
+    "Part",
+    "PatientDataGuard",
+    "ServiceUnreachable",
+    "TruncatedBody",
+    "WrongBoundary",
+    "decode_frame",
+    "encode_multipart_related",
+    "expect",
+    "iter_parts",
+    "parts_of",
+    "short",
+    "show_exchange",
+    "show_frame",
+    "show_frames",
+    "start_lesson",
+]

@@ -1,0 +1,455 @@
+"""multipart/related both ways: the body of a STOW-RS request, the parts of a WADO-RS reply.
+
+A body of this type is a row of parts. Each part begins with a line `--boundary`, has headers of its own, an empty line
+and its bytes; a line `--boundary--` ends the row. RFC 2387 defines it, PS3.18 §8.6.1.2 says how DICOMweb uses it.
+"""
+
+import io
+import logging
+import os
+import re
+import secrets
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import requests
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+from requests.exceptions import ChunkedEncodingError, ConnectionError, ContentDecodingError, StreamConsumedError
+from requests.structures import CaseInsensitiveDict
+
+from helpers.errors import HelperError
+
+DICOM = "application/dicom"
+CHUNK = 64 * 1024  # bytes read or written at a time
+LONGEST_PREAMBLE = 16 * 1024  # bytes; text before the first boundary is allowed, though nobody sends much
+
+File = bytes | str | os.PathLike[str] | BinaryIO
+Fields = Mapping[str, tuple[str, File, str]] | Iterable[File]
+
+# python_multipart warns about each malformed body; the errors below say it better.
+logging.getLogger("python_multipart").addHandler(logging.NullHandler())
+
+
+class MultipartError(HelperError, ValueError):
+    """The parent of all that can be wrong with a multipart body."""
+
+
+class NotMultipart(MultipartError):
+    """The body is of another type."""
+
+
+class MissingBoundary(MultipartError):
+    """The Content-Type does not say where one part ends and the next begins."""
+
+
+class WrongBoundary(MultipartError):
+    """The boundary of the Content-Type is not the one in the body."""
+
+
+class TruncatedBody(MultipartError):
+    """The body stops before its closing line."""
+
+
+class MalformedBody(MultipartError):
+    """The body breaks a rule of RFC 2046."""
+
+
+class PartPassedBy(MultipartError):
+    """A part was asked for its bytes after they had gone by."""
+
+
+# ---------------------------------------------------------------------------------------------------- making a body
+
+
+def encode_multipart_related(fields: Fields, boundary: str | None = None) -> tuple[bytes, str]:
+    r"""Make a multipart/related body in memory; return it with its Content-Type.
+
+    `fields` is what the tutorial passes, a mapping of any name to (file name, bytes, content type), or a sequence of
+    files: bytes, paths or files opened for reading binary. DICOMweb has no use for names, so none is sent.
+    `boundary` is chosen at random unless given. For big files use MultipartRelatedStream.
+
+    Raises MultipartError when a boundary is given that occurs in the data or is not allowed by RFC 2046 §5.1.1.
+
+    >>> body, content_type = encode_multipart_related({"file": ("a.dcm", b"DICM", "application/dicom")}, "XX")
+    >>> content_type
+    'multipart/related; type="application/dicom"; boundary=XX'
+    >>> body
+    b'--XX\r\nContent-Type: application/dicom\r\n\r\nDICM\r\n--XX--\r\n'
+    >>> encode_multipart_related([b"DICM"], "XX")[0] == body
+    True
+    """
+    stream = MultipartRelatedStream(fields, boundary)
+    body = stream.read()
+    if body.count(b"--" + stream.boundary.encode()) != len(stream.parts) + 1:
+        raise MultipartError(f"the boundary {stream.boundary!r} also occurs inside the data: choose another")
+    return body, stream.content_type
+
+
+@dataclass(frozen=True)
+class OutgoingPart:
+    """One part of a body to be sent: `size` bytes from `source`, which for an open file begin at `start`."""
+
+    content_type: str
+    source: bytes | Path | BinaryIO
+    size: int
+    start: int = 0
+
+    def pieces(self) -> Iterator[bytes]:
+        """The bytes, a chunk at a time. Raises MultipartError when the file is no longer as long as it was."""
+        if isinstance(self.source, bytes):
+            if self.source:
+                yield self.source
+        elif isinstance(self.source, Path):
+            with self.source.open("rb") as file:
+                yield from self._pieces_of(file)
+        else:
+            self.source.seek(self.start)
+            yield from self._pieces_of(self.source)
+
+    def _pieces_of(self, file: BinaryIO) -> Iterator[bytes]:
+        left = self.size
+        while piece := file.read(min(CHUNK, left)):
+            left -= len(piece)
+            yield piece
+        if left or file.read(1):
+            raise MultipartError("a file changed its length while it was being sent: send the request again")
+
+
+class MultipartRelatedStream(io.RawIOBase):
+    """A multipart/related body that reads its files while it is sent, one chunk at a time.
+
+    Use it as `data=` of a requests call: its length is known beforehand, so that Content-Length is sent, and it can be
+    put back to its start, so that BearerAuth can repeat the request. `fields` as for encode_multipart_related;
+    `parts` lists what will be sent.
+
+    >>> stream = MultipartRelatedStream([b"one", b"two"])
+    >>> len(stream) == len(stream.read())
+    True
+    """
+
+    def __init__(self, fields: Fields, boundary: str | None = None) -> None:
+        # 128 random bits: that they occur in the data by chance is less likely than a broken disk.
+        self.boundary = boundary or secrets.token_hex(16)
+        if not re.fullmatch(r"[\w'()+,./:=?-]{1,70}", self.boundary, re.ASCII):
+            raise MultipartError("a boundary is 1 to 70 letters, digits or signs out of '()+_,-./:=? (RFC 2046 §5.1.1)")
+        self.parts = outgoing_parts(fields)
+        self._pieces: Iterator[bytes] = self._all_pieces()
+        self._piece = memoryview(b"")
+        self._position = 0
+
+    @property
+    def content_type(self) -> str:
+        """The Content-Type to send, with the type of the first part."""
+        media_type = self.parts[0].content_type.partition(";")[0].strip() if self.parts else DICOM
+        boundary = self.boundary if re.fullmatch(r"[\w.+-]+", self.boundary) else f'"{self.boundary}"'
+        return f'multipart/related; type="{media_type}"; boundary={boundary}'
+
+    def _head(self, part: OutgoingPart) -> bytes:
+        return f"--{self.boundary}\r\nContent-Type: {part.content_type}\r\n\r\n".encode()
+
+    def _end(self) -> bytes:
+        return f"--{self.boundary}--\r\n".encode()
+
+    def _all_pieces(self) -> Iterator[bytes]:
+        for part in self.parts:
+            yield self._head(part)
+            yield from part.pieces()
+            yield b"\r\n"
+        yield self._end()
+
+    def __len__(self) -> int:
+        return sum(len(self._head(part)) + part.size + 2 for part in self.parts) + len(self._end())
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Go back to the start, or stay: a network body needs no other move."""
+        if (offset, whence) == (0, io.SEEK_SET):
+            self._pieces, self._piece, self._position = self._all_pieces(), memoryview(b""), 0
+        elif (offset, whence) not in ((0, io.SEEK_CUR), (self._position, io.SEEK_SET)):
+            raise io.UnsupportedOperation("this body can be read from its start only")
+        return self._position
+
+    def readinto(self, buffer: Any) -> int:
+        filled = 0
+        while filled < len(buffer):
+            self._piece = self._piece or memoryview(next(self._pieces, b""))
+            if not self._piece:
+                break
+            size = min(len(buffer) - filled, len(self._piece))
+            buffer[filled : filled + size] = self._piece[:size]
+            self._piece = self._piece[size:]
+            filled += size
+        self._position += filled
+        return filled
+
+
+def outgoing_parts(fields: Fields) -> list[OutgoingPart]:
+    """`fields` of encode_multipart_related as the parts to send."""
+    if isinstance(fields, (bytes, str, os.PathLike)):
+        raise MultipartError("one file goes in as a list of one: encode_multipart_related([file])")
+    if not isinstance(fields, Mapping):
+        return [outgoing_part(file) for file in fields]
+    try:
+        return [outgoing_part(file, content_type) for _, file, content_type in fields.values()]
+    except ValueError as problem:
+        raise MultipartError("each value of `fields` is (file name, bytes, content type)") from problem
+
+
+def outgoing_part(file: File, content_type: str = DICOM) -> OutgoingPart:
+    if isinstance(file, bytes):
+        return OutgoingPart(content_type, file, len(file))
+    if isinstance(file, (str, os.PathLike)):
+        path = Path(file)
+        return OutgoingPart(content_type, path, path.stat().st_size)
+    start = file.tell()
+    end = file.seek(0, io.SEEK_END)
+    file.seek(start)
+    return OutgoingPart(content_type, file, end - start, start)
+
+
+# --------------------------------------------------------------------------------------------------- reading a body
+
+
+class Part:
+    """One part of a multipart body: its headers, and its bytes, which are read when they are asked for.
+
+    Ask before the next part is taken, in one of three ways: `content` holds them all, `save(target)` writes them to a
+    file, `iter_content()` gives them piece by piece. Bytes that nobody asked for are read and dropped.
+    """
+
+    def __init__(self, headers: CaseInsensitiveDict[str], events: Iterator[Any]) -> None:
+        self.headers = headers
+        self._events = events
+        self._content: bytes | None = None
+        self._state = "unread"
+
+    def __repr__(self) -> str:
+        return f"Part({self.content_type or 'without a type'})"
+
+    @property
+    def content_type(self) -> str:
+        """The part's Content-Type, empty when it has none."""
+        return self.headers.get("Content-Type", "")
+
+    @property
+    def content(self) -> bytes:
+        """All bytes of the part, kept."""
+        if self._content is None:
+            self._content = b"".join(self.iter_content())
+        return self._content
+
+    def iter_content(self) -> Iterator[bytes]:
+        """The bytes in pieces of at most some 64 kB, as they arrive, not kept."""
+        if self._state != "unread":
+            raise PartPassedBy(
+                "the bytes of this part have gone by. Read them before you take the next part, "
+                "or use parts_of(response), which keeps all parts in memory."
+            )
+        self._state = "being read"
+        return self._arriving()
+
+    def _arriving(self) -> Iterator[bytes]:
+        for event in self._events:
+            if event is None:
+                self._state = "read"
+                return
+            yield event
+            if self._state == "passed by":
+                raise PartPassedBy("the next part was taken before this one was read: read one after the other")
+
+    def save(self, target: str | os.PathLike[str] | BinaryIO) -> int:
+        """Write the bytes to a path or an open binary file, piece by piece; return how many there were.
+
+        A file at a path is removed again when the body turns out to be truncated.
+        """
+        if not isinstance(target, (str, os.PathLike)):
+            return sum(target.write(piece) for piece in self.iter_content())
+        pieces = self.iter_content()
+        try:
+            with open(target, "wb") as file:
+                return sum(file.write(piece) for piece in pieces)
+        except MultipartError:
+            os.unlink(target)
+            raise
+
+    def pass_by(self) -> None:
+        """Read and drop what nobody asked for."""
+        if self._state != "read":
+            while next(self._events, None) is not None:
+                pass
+            self._state = "passed by"
+
+
+def iter_parts(response: requests.Response) -> Iterator[Part]:
+    """The parts of a multipart reply, one after another, while it arrives.
+
+    With `client.get(url, stream=True)` nothing is held in memory but what you keep. Works as well for a response that
+    has been read already.
+
+    Raises NotMultipart, MissingBoundary at once; WrongBoundary, TruncatedBody, MalformedBody when the body shows it.
+
+    >>> for part in iter_parts(example_reply):
+    ...     print(part.content_type, len(part.content))
+    application/dicom 4
+    application/dicom 3
+    """
+    boundary = boundary_of_reply(response)
+    return split_parts(arriving(response), boundary)
+
+
+def parts_of(response: requests.Response) -> list[Part]:
+    """All parts of a multipart reply with their bytes, in a list. Errors as in iter_parts.
+
+    >>> [part.content for part in parts_of(example_reply)]
+    [b'DICM', b'two']
+    """
+    parts = []
+    for part in iter_parts(response):
+        part.content  # keeps it
+        parts.append(part)
+    return parts
+
+
+def boundary_of_reply(response: requests.Response) -> str:
+    """The boundary that the reply's Content-Type names; NotMultipart or MissingBoundary if there is none."""
+    content_type = response.headers.get("Content-Type", "")
+    media_type = content_type.partition(";")[0].strip()
+    if not media_type.lower().startswith("multipart/"):
+        came = f"{response.status_code} {response.reason}, {media_type or 'without a content type'}"
+        if response.status_code >= 400:
+            raise NotMultipart(f"the reply has no parts: it is {came}. The request failed: look at response.text.")
+        if not media_type:
+            raise NotMultipart(f"the reply has no parts: it is {came}.")
+        raise NotMultipart(
+            f"the reply has no parts: it is {came}. Its bytes are in response.content. For parts, send the header "
+            'Accept: multipart/related; type="application/dicom"; transfer-syntax=* '
+            '(for frames: type="application/octet-stream").'
+        )
+    return boundary_of(content_type)
+
+
+def boundary_of(content_type: str) -> str:
+    """The boundary parameter of a multipart Content-Type, quoted or not.
+
+    >>> boundary_of('multipart/related; type="application/dicom"; boundary="A;B"')
+    'A;B'
+    """
+    boundary = parse_options_header(content_type)[1].get(b"boundary", b"").decode("latin-1").rstrip()
+    if not boundary:
+        raise MissingBoundary(
+            f"the Content-Type `{content_type}` has no boundary, so nobody can tell where a part begins. "
+            'The sender has to name it: multipart/related; type="application/dicom"; boundary=…'
+        )
+    return boundary
+
+
+def split_parts(body: Iterable[bytes], boundary: str) -> Iterator[Part]:
+    """The parts of a multipart body that arrives in pieces of any size (RFC 2046 §5.1)."""
+    events = parser_events(iter(body), boundary)
+    for headers in events:
+        part = Part(headers, events)
+        yield part
+        part.pass_by()
+
+
+def parser_events(body: Iterator[bytes], boundary: str) -> Iterator[CaseInsensitiveDict[str] | bytes | None]:
+    """What python_multipart's callbacks tell, as a row: the headers of a part, pieces of its bytes, None at its end."""
+    events: deque[CaseInsensitiveDict[str] | bytes | None] = deque()
+    headers: CaseInsensitiveDict[str] = CaseInsensitiveDict()
+    name, value = bytearray(), bytearray()
+    finished = False
+
+    def on_part_begin() -> None:
+        nonlocal headers
+        headers = CaseInsensitiveDict()
+
+    def on_header_end() -> None:
+        headers[name.decode("latin-1")] = value.decode("latin-1").strip()
+        name.clear()
+        value.clear()
+
+    def on_end() -> None:
+        nonlocal finished
+        finished = True
+
+    parser = make_parser(
+        boundary,
+        on_part_begin=on_part_begin,
+        on_header_field=lambda data, start, end: name.extend(data[start:end]),
+        on_header_value=lambda data, start, end: value.extend(data[start:end]),
+        on_header_end=on_header_end,
+        on_headers_finished=lambda: events.append(headers),
+        on_part_data=lambda data, start, end: events.append(data[start:end]),
+        on_part_end=lambda: events.append(None),
+        on_end=on_end,
+    )
+    whole_parts = 0
+    for chunk in from_first_boundary(body, boundary):
+        try:
+            parser.write(chunk)
+        except FormParserError as problem:
+            raise MalformedBody(f"part {whole_parts + 1} of the body breaks RFC 2046: {problem}") from problem
+        while events:
+            event = events.popleft()
+            whole_parts += event is None
+            yield event
+    if not finished:
+        raise truncated(f"after {whole_parts} whole part{'' if whole_parts == 1 else 's'}")
+
+
+def make_parser(boundary: str, **callbacks: Any) -> MultipartParser:
+    try:
+        return MultipartParser(boundary, callbacks, max_header_count=100, max_header_size=16 * 1024)
+    except FormParserError as problem:
+        raise MissingBoundary(f"the boundary of the Content-Type cannot be used: {problem}") from problem
+
+
+def from_first_boundary(body: Iterator[bytes], boundary: str) -> Iterator[bytes]:
+    """`body` without what stands before the first boundary: it may be there, and python_multipart refuses it."""
+    delimiter = b"--" + boundary.encode("latin-1")
+    first_line = re.compile(rb"(?:\A|\r\n)" + re.escape(delimiter) + rb"(?:[ \t]*(?=\r\n)|(?=--))")
+    beginning = b""
+    for chunk in body:
+        beginning += chunk
+        if found := first_line.search(beginning):
+            yield delimiter + beginning[found.end() :]
+            yield from body
+            return
+        if len(beginning) > LONGEST_PREAMBLE:
+            break
+    if re.search(re.escape(delimiter) + rb"[ \t]*\n", beginning):
+        raise MalformedBody("the lines of the body end with LF alone; multipart wants CR LF (RFC 2046 §5.1.1)")
+    if not beginning or delimiter.startswith(beginning) or beginning.endswith((delimiter, delimiter + b"\r")):
+        raise truncated("before its first part")
+    raise WrongBoundary(
+        f"the Content-Type names the boundary `{boundary}`, but no line of the body is `--{boundary}`. "
+        f"The body begins with {beginning[:40]!r}: header and body were not made together."
+    )
+
+
+def truncated(where: str) -> TruncatedBody:
+    return TruncatedBody(
+        f"the body stops {where}, before its closing line. The connection was cut or the sender gave up: "
+        "do not trust the last part, send the request again."
+    )
+
+
+def arriving(response: requests.Response) -> Iterator[bytes]:
+    """The body of a response in chunks, whether it has been read or not; a cut connection ends it."""
+    try:
+        yield from response.iter_content(CHUNK)
+    except (ChunkedEncodingError, ConnectionError):
+        return  # the parser finds out that the closing line is missing, and says after which part
+    except ContentDecodingError as problem:
+        raise MalformedBody(f"the body cannot be unpacked: {problem}") from problem
+    except StreamConsumedError as problem:
+        raise PartPassedBy("this reply was read as a stream before: send the request again") from problem

@@ -1,0 +1,31 @@
+"""A copy of the repository, as a fresh clone with the changes that are not committed yet."""
+
+import importlib.util
+import shutil
+import socket
+from pathlib import Path
+from types import ModuleType
+
+from tests.test_repository import ROOT, files
+
+
+def copy_repository(target: Path) -> Path:
+    for path in files():
+        copy = target / path.relative_to(ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, copy)
+    return target
+
+
+def run_of(repository: Path) -> ModuleType:
+    """The run.py of `repository` as a module, so that all its paths are in there."""
+    spec = importlib.util.spec_from_file_location("run_of_copy", repository / "run.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]

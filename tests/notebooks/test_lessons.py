@@ -1,0 +1,61 @@
+"""The rules of guards.py, applied to every lesson that is stored."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.notebooks import guards
+from tests.notebooks.store import FOLDER, code_cells, read
+
+ROOT = FOLDER.parent
+# By name, so that a lesson that is gone, or a new one that nobody entered here, is noticed.
+LESSONS = ["00-start-here", "01-connect", "02-store-stow", "03-retrieve-wado", "04-search-qido", "05-delete"]
+MIRRORING = LESSONS  # the lessons that share out the source's sections
+
+on_each_lesson = pytest.mark.parametrize("path", [FOLDER / f"{name}.ipynb" for name in LESSONS], ids=LESSONS)
+
+
+def test_the_lessons_are_all_there_and_no_other() -> None:
+    assert sorted(path.stem for path in FOLDER.glob("*.ipynb")) == LESSONS
+
+
+def test_no_notebook_lies_elsewhere() -> None:
+    """nbval looks at notebooks/ only: one in a folder below, or beside it, would never run."""
+    elsewhere = [path for folder in ("notebooks", "helpers", "tests", "sample_dcms") for path in (ROOT / folder).rglob("*.ipynb")]
+    assert [path for path in elsewhere if path.parent != FOLDER and ".ipynb_checkpoints" not in path.parts] == []
+
+
+@on_each_lesson
+@pytest.mark.parametrize(
+    "rule",
+    [
+        guards.executed_in_order,
+        guards.in_stored_form,
+        guards.small,
+        guards.fully_compared,
+        guards.shows_something,
+        guards.succeeds,
+        guards.structured,
+        guards.tables_have_headers,
+        guards.pictures_carry_facts,
+        guards.nothing_private,
+    ],
+)
+def test_a_lesson_keeps_the_rule(rule: Callable[[Path], list[str]], path: Path) -> None:
+    assert rule(path) == []
+
+
+@on_each_lesson
+def test_the_links_of_a_lesson_lead_somewhere(path: Path) -> None:
+    assert guards.links_lead_somewhere(path, ROOT) == []
+
+
+def test_the_sections_of_the_source_are_all_mirrored_in_order() -> None:
+    assert guards.anchors_in_order([FOLDER / f"{name}.ipynb" for name in MIRRORING]) == []
+
+
+def test_a_cell_that_may_be_loosened_is_there() -> None:
+    """An entry in the list outlives its cell all too easily."""
+    ids = {cell.id for name in LESSONS for cell in code_cells(read(FOLDER / f"{name}.ipynb"))}
+    assert set(guards.LOOSENED) <= ids
