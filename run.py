@@ -194,7 +194,7 @@ def run_installer(command: list[str]) -> None:
                 name = line.split()[1].split("==")[0]
                 show_progress(f"  fetching package {collected} of about {locked}: {name}", collected % 20 == 0)
             elif line.startswith("Installing collected packages"):
-                show_progress(f"  unpacking {collected} packages", True)
+                show_progress(f"  unpacking {line.count(',') + 1} packages", True)
             elif "Retrying (" in line:
                 show_progress("  the package registry does not answer; trying again", True)
     end_progress()

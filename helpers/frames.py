@@ -41,7 +41,7 @@ def decode_frame(frame: bytes, metadata: Dataset | Mapping[str, Any]) -> numpy.n
     layout = pixel_layout(metadata)
     check_length(frame, layout)
     pixels, _ = get_decoder(ExplicitVRLittleEndian).as_array(
-        frame + b"\0" * (len(frame) % 2), index=0, number_of_frames=1, pixel_keyword="PixelData", **layout
+        frame, index=0, number_of_frames=1, pixel_keyword="PixelData", **layout
     )
     return pixels
 

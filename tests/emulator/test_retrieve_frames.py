@@ -313,10 +313,23 @@ class TestEncapsulatedPixels:
         assert frames_of(ask(service, version, file, "1,2,3"), JPEG_2000) == expected
 
     @both
-    def test_a_single_frame_without_offset_table_may_have_many_fragments(self, service: Service, version: str) -> None:
-        file = compressed(JPEG_2000, fragments([b"ab", b"cd", b"ef"], offset_table=False))
+    @pytest.mark.parametrize("pieces", [[b"ab", b"cd", b"ef"], [b"ab\xff\xd9", b"cdef"]])
+    def test_all_fragments_of_a_single_frame_belong_to_it(
+        self, service: Service, version: str, pieces: list[bytes]
+    ) -> None:
+        file = compressed(JPEG_2000, fragments(pieces, offset_table=False))
         service.store(file)
-        assert frames_of(ask(service, version, file, "1"), JPEG_2000) == [b"abcdef"]
+        assert frames_of(ask(service, version, file, "1"), JPEG_2000) == [b"".join(pieces)]
+
+    @both
+    def test_without_an_offset_table_a_frame_ends_where_its_image_does(self, service: Service, version: str) -> None:
+        """Three fragments for two frames: FFD9 is the end of an image in all JPEG formats."""
+        file = compressed(
+            JPEG_2000, fragments([b"\xff\xd8on", b"e.\xff\xd9"], b"\xff\xd8two.\xff\xd9", offset_table=False), frames=2
+        )
+        service.store(file)
+        expected = [b"\xff\xd8two.\xff\xd9", b"\xff\xd8one.\xff\xd9"]
+        assert frames_of(ask(service, version, file, "2,1"), JPEG_2000) == expected
 
     @both
     def test_an_extended_offset_table_is_used(self, service: Service, version: str) -> None:

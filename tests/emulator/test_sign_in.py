@@ -12,6 +12,7 @@ from azure.core.exceptions import ClientAuthenticationError
 from azure.identity import DefaultAzureCredential
 
 import dicom_emulator
+import dicom_emulator.wire.auth
 from tests.emulator.conftest import Service, session
 from tests.emulator.dicom_files import instance, multipart, path, uids
 
@@ -237,6 +238,44 @@ class TestRoles:
             assert (as_reader.status_code, as_reader.text) == (403, "Authorization failed.")
             assert as_reader.headers["Content-Type"] == "text/plain; charset=utf-8"
             assert as_owner.status_code == (409 if method == "POST" else 204)
+
+
+class TestNoRole:
+    """Somebody who signed in but may do nothing here, as before a role is assigned on Azure."""
+
+    @pytest.fixture
+    def stranger(self, emulator: dicom_emulator.RunningServer, monkeypatch: pytest.MonkeyPatch) -> requests.Session:
+        with monkeypatch.context() as patch:
+            patch.setitem(dicom_emulator.wire.auth.ROLES, "reader", ("Some Other Role", frozenset()))
+            return session(emulator.credential_for("reader").get_token(AUDIENCE).token)
+
+    @both
+    @pytest.mark.parametrize(("method", "resource"), ROUTES)
+    def test_every_resource_is_403(
+        self, service: Service, stranger: requests.Session, version: str, method: str, resource: str
+    ) -> None:
+        body, content_type = multipart(instance())
+        headers = {"Accept": "*/*"} | ({"Content-Type": content_type} if method == "POST" else {})
+        response = stranger.request(
+            method, f"{service.url}/{version}/{resource}", headers=headers, data=body if method == "POST" else None
+        )
+        assert (response.status_code, response.text) == (403, "Authorization failed.")
+
+    @both
+    def test_accept_and_parameters_are_looked_at_before_the_role_and_anything_else_after_it(
+        self, service: Service, stranger: requests.Session, version: str
+    ) -> None:
+        expected = [
+            ("studies", {}, 406),
+            ("studies?limit=0", JSON, 400),
+            (f"{INSTANCE}/frames/x", JSON, 400),
+            ("changefeed?limit=0", JSON, 400),
+            ("studies/b.a.d/metadata", JSON, 403),
+            ("studies/1.2/metadata", JSON, 403),
+            ("studies/1.2", {}, 403),
+        ]
+        for target, headers, status in expected:
+            assert stranger.get(f"{service.url}/{version}/{target}", headers=headers).status_code == status, target
 
 
 @pytest.fixture(scope="module")

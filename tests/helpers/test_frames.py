@@ -146,8 +146,13 @@ def test_other_types_are_drawn_from_darkest_to_brightest(kind: str) -> None:
 
 
 def test_deep_colour_is_drawn() -> None:
-    pixels = numpy.full((4, 4, 3), 65_535, "uint16") * numpy.array([1, 0, 0], "uint16")
-    assert Image.open(io.BytesIO(draw({"t": pixels}))).convert("RGB").getpixel((150, 150)) == (255, 0, 0)
+    pixels = numpy.full((4, 4, 3), (65_535, 0, 32_768), "uint16")
+    assert Image.open(io.BytesIO(draw({"t": pixels}))).convert("RGB").getpixel((150, 150)) == (255, 0, 128)
+
+
+def test_eight_bits_are_not_stretched() -> None:
+    pixels = numpy.array([[100, 100], [100, 130]], "uint8")
+    assert Image.open(io.BytesIO(draw({"t": pixels}))).convert("L").getpixel((100, 100)) == 100
 
 
 def test_description_for_every_front_end() -> None:
