@@ -152,8 +152,9 @@ class TestStop:
     def test_it_ends_with_a_parent_that_was_killed(self) -> None:
         parent = (
             "import os, signal, subprocess, sys\n"
-            "child = subprocess.Popen([sys.executable, '-m', 'dicom_emulator', '--port', '0', '--until-stdin-closes'],\n"
-            "    stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True)\n"
+            "command = [sys.executable, '-m', 'dicom_emulator', '--port', '0', '--until-stdin-closes']\n"
+            "child = subprocess.Popen(command, start_new_session=True,\n"
+            "    stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)\n"
             "print(child.stdout.readline().split()[-1], flush=True)\n"
             "os.kill(os.getpid(), signal.SIGKILL)\n"
         )
@@ -314,8 +315,9 @@ class TestOptions:
         assert variables["IDENTITY_ENDPOINT"] == "http://127.0.0.1:8123/_emulator/identity/token"
         assert variables["IDENTITY_HEADER"] == "owner"
         with dicom_emulator.running() as server:
-            here = {name: value.replace(server.url, "http://127.0.0.1:8123") for name, value in server.environment.items()}
-        assert {name: variables.get(name) for name in here} == here
+            here = server.environment.items()
+        expected = {name: value.replace(server.url, "http://127.0.0.1:8123") for name, value in here}
+        assert {name: variables.get(name) for name in expected} == expected
 
     def test_help_names_every_option(self) -> None:
         done = subprocess.run([*COMMAND, "--help"], env=environment(), text=True, capture_output=True, timeout=30)

@@ -78,7 +78,9 @@ class TestVersions:
         row = service.owner.get(f"{service.url}/{spelling}/studies", headers=JSON).json()[0]
         assert row["00080030"] == {"vr": "TM", "Value": ["120000"]}, "v2 does not return StudyTime by default"
 
-    @pytest.mark.parametrize("target", ["/studies", "/changefeed", "/studies?api-version=2", "/vx/studies", "/v/studies"])
+    @pytest.mark.parametrize(
+        "target", ["/studies", "/changefeed", "/studies?api-version=2", "/vx/studies", "/v/studies"]
+    )
     def test_a_path_without_a_readable_version_is_404_without_body(self, service: Service, target: str) -> None:
         response = service.owner.get(service.url + target, headers=JSON | {"api-version": "2"})
         assert (response.status_code, response.content) == (404, b"")
@@ -321,7 +323,9 @@ class TestOrderOfChecks:
         assert response.status_code == status
 
     @both
-    @pytest.mark.parametrize("target", ["studies", "studies?limit=0", "studies/b.a.d/metadata", f"{STUDY}/metadata", STUDY])
+    @pytest.mark.parametrize(
+        "target", ["studies", "studies?limit=0", "studies/b.a.d/metadata", f"{STUDY}/metadata", STUDY]
+    )
     def test_the_token_is_looked_at_before_accept_parameters_uids_and_existence(
         self, service: Service, version: str, target: str
     ) -> None:

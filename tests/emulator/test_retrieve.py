@@ -208,7 +208,8 @@ class TestWhichBytes:
     @pytest.mark.parametrize(
         "file",
         [image(EXPLICIT), image(IMPLICIT), image(BIG_ENDIAN), image(DEFLATED), encapsulated(JPEG_2000),
-         encapsulated(JPEG_BASELINE), encapsulated("1.2.840.10008.1.2.5"), encapsulated("1.2.840.10008.1.2.4.201"), instance()],
+         encapsulated(JPEG_BASELINE), encapsulated("1.2.840.10008.1.2.5"), encapsulated("1.2.840.10008.1.2.4.201"),
+         instance()],
         ids=["explicit", "implicit", "big endian", "deflated", "JPEG 2000", "JPEG", "RLE", "HTJ2K", "no pixels"],
     )  # fmt: skip
     def test_the_stored_bytes_come_back_for_any_syntax(
@@ -406,7 +407,8 @@ class TestTranscoding:
     def test_what_cannot_be_decoded_is_406(self, service: Service, version: str, stored: str) -> None:
         file = encapsulated(stored)
         service.store(file)
-        for level, accept in (("instance", SINGLE), ("instance", MULTIPART), ("series", MULTIPART), ("study", MULTIPART)):
+        asked = (("instance", SINGLE), ("instance", MULTIPART), ("series", MULTIPART), ("study", MULTIPART))
+        for level, accept in asked:
             response = service.owner.get(f"{service.url}/{version}/{path(file, level)}", headers={"Accept": accept})
             assert (response.status_code, response.text) == (406, NOT_TRANSCODABLE)
             assert response.headers["Content-Type"] == "text/plain; charset=utf-8"
@@ -414,8 +416,9 @@ class TestTranscoding:
     @both
     def test_what_cannot_be_encoded_is_406(self, service: Service, version: str) -> None:
         """JPEG 2000 that the service cannot make: the samples of these pixels are not whole bytes."""
-        file = instance(pixels=b"\x05\0", Rows=2, Columns=4, BitsAllocated=1, BitsStored=1, HighBit=0, SamplesPerPixel=1,
-                        PixelRepresentation=0, PhotometricInterpretation="MONOCHROME2")  # fmt: skip
+        image_of_bits = {"Rows": 2, "Columns": 4, "BitsAllocated": 1, "BitsStored": 1, "HighBit": 0,
+                         "SamplesPerPixel": 1, "PixelRepresentation": 0}  # fmt: skip
+        file = instance(pixels=b"\x05\0", PhotometricInterpretation="MONOCHROME2", **image_of_bits)
         service.store(file)
         headers = {"Accept": f"{SINGLE}; transfer-syntax={JPEG_2000}"}
         response = service.owner.get(f"{service.url}/{version}/{path(file)}", headers=headers)
@@ -427,7 +430,8 @@ class TestTranscoding:
     ) -> None:
         owner = session(narrow.credential.get_token(SCOPE).token)
         comment = "x" * 1500
-        small, large, explicit = image(IMPLICIT), image(IMPLICIT, PatientComments=comment), image(PatientComments=comment)
+        small, large = image(IMPLICIT), image(IMPLICIT, PatientComments=comment)
+        explicit = image(PatientComments=comment)
         assert len(small) < 1500 < len(large)
         body, content_type = multipart(small, large, explicit)
         headers = {"Content-Type": content_type, "Accept": "application/dicom+json"}
@@ -453,7 +457,8 @@ class TestResponse:
         file = image()
         service.store(file)
         response = service.owner.get(f"{service.url}/{version}/{path(file, level)}", headers={"Accept": ALL_ORIGINAL})
-        content_type = re.fullmatch(r"multipart/related; boundary=([0-9A-Za-z-]{20,70})", response.headers["Content-Type"])
+        form = r"multipart/related; boundary=([0-9A-Za-z-]{20,70})"
+        content_type = re.fullmatch(form, response.headers["Content-Type"])
         assert content_type, response.headers["Content-Type"]
         boundary = content_type[1].encode()
         head = b"--" + boundary + b"\r\nContent-Type: application/dicom; transfer-syntax=" + EXPLICIT.encode()

@@ -71,7 +71,7 @@ class TestResources:
             instance(**FILE),
             instance(**FILE | {"SOPInstanceUID": "1.2.334"}),
             instance(**FILE | {"SOPInstanceUID": "1.2.335", "SeriesInstanceUID": "1.2.223"}),
-            instance(**FILE | {"SOPInstanceUID": "1.2.336", "SeriesInstanceUID": "1.2.224", "StudyInstanceUID": "1.2.112"}),
+            instance(SOPInstanceUID="1.2.336", SeriesInstanceUID="1.2.224", StudyInstanceUID="1.2.112"),
         )
         expected = {
             "studies": ("0020000D", {"1.2.111", "1.2.112"}),
@@ -195,7 +195,8 @@ class TestPaging:
     @both
     @pytest.mark.parametrize("limit", ["many", "1.5", "99999999999", "1e2"])
     def test_a_limit_that_is_no_number_is_400(self, service: Service, version: str, limit: str) -> None:
-        assert is_refused(ask(service, version, "studies", {"limit": limit}), "The query parameter 'Limit' is invalid. ")
+        response = ask(service, version, "studies", {"limit": limit})
+        assert is_refused(response, "The query parameter 'Limit' is invalid. ")
 
     @both
     @resources

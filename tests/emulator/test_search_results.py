@@ -25,8 +25,8 @@ V2 = {
 }  # fmt: skip
 ALL = {
     "study": V1["study"] + " StudyDescription AnatomicRegionsInStudyCodeSequence ProcedureCodeSequence "
-             "NameOfPhysiciansReadingStudy AdmittingDiagnosesDescription ReferencedStudySequence PatientAge PatientSize "
-             "PatientWeight Occupation AdditionalPatientHistory",
+             "NameOfPhysiciansReadingStudy AdmittingDiagnosesDescription ReferencedStudySequence PatientAge "
+             "PatientSize PatientWeight Occupation AdditionalPatientHistory",
     "series": V1["series"] + " SeriesNumber Laterality SeriesDate SeriesTime",
     "instance": V1["instance"],
 }  # fmt: skip
@@ -178,7 +178,8 @@ class TestComputedAttributes:
         self, service: Service
     ) -> None:
         """In v2 without attributes from outside the index; v1 always needs such."""
-        query = "includefield=ModalitiesInStudy,NumberOfStudyRelatedInstances,NumberOfSeriesRelatedInstances&Modality=CT"
+        counts = "NumberOfStudyRelatedInstances,NumberOfSeriesRelatedInstances"
+        query = f"includefield=ModalitiesInStudy,{counts}&Modality=CT"
         [row] = rows(ask(service, "v2", "series", query))
         assert sorted(row["00080061"]["Value"]) == ["CT", "MR"]
         assert (row["00201208"]["Value"], row["00201209"]["Value"]) == ([3], [2])
@@ -206,8 +207,8 @@ class TestComputedAttributes:
 class TestSourceOfValues:
     """From the index: the latest value that is not empty. From the metadata: the newest instance, as it is."""
 
-    OLD = {"AccessionNumber": "A1", "PatientBirthDate": "19700102", "StudyDescription": "Old", "PatientName": "Old^Olga",
-           "ManufacturerModelName": "Old"}  # fmt: skip
+    OLD = {"AccessionNumber": "A1", "PatientBirthDate": "19700102", "StudyDescription": "Old",
+           "PatientName": "Old^Olga", "ManufacturerModelName": "Old"}  # fmt: skip
     NEW = {"PatientBirthDate": "", "StudyDescription": "New", "PatientName": "New^Nina", "StudyDate": ""}
 
     @pytest.fixture(autouse=True)

@@ -146,8 +146,8 @@ def test_other_types_are_drawn_from_darkest_to_brightest(kind: str) -> None:
 
 
 def test_deep_colour_is_drawn() -> None:
-    pixels = numpy.full((4, 4, 3), (65_535, 0, 32_768), "uint16")
-    assert Image.open(io.BytesIO(draw({"t": pixels}))).convert("RGB").getpixel((150, 150)) == (255, 0, 128)
+    pixels = numpy.full((4, 4, 3), (65_535, 0, 13_107), "uint16")
+    assert Image.open(io.BytesIO(draw({"t": pixels}))).convert("RGB").getpixel((150, 150)) == (255, 0, 51)
 
 
 def test_eight_bits_are_not_stretched() -> None:

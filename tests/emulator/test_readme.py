@@ -1,0 +1,70 @@
+"""The emulator's README says what is true: its options, its routes, and a test for every row of the table of differences."""
+
+import ast
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from dicom_emulator.api.transaction import Resource
+from dicom_emulator.app import ROUTES
+from dicom_emulator.settings import Settings
+
+HERE = Path(__file__).parent
+README = (HERE.parents[1] / "dicom_emulator" / "README.md").read_text("utf-8")
+
+
+def section(title: str) -> str:
+    return re.split(r"^## ", README.split(f"## {title}\n", 1)[1], flags=re.MULTILINE)[0]
+
+
+def rows(title: str) -> list[list[str]]:
+    """The cells of the table in a section, without its two header lines."""
+    lines = [line for line in section(title).splitlines() if line.startswith("|")][2:]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+def names_in(path: Path) -> set[str]:
+    """The names of the tests in a file, those of classes as Class::test."""
+    found = set()
+    for node in ast.parse(path.read_text("utf-8")).body:
+        inner = node.body if isinstance(node, ast.ClassDef) else [node]
+        prefix = f"{node.name}::" if isinstance(node, ast.ClassDef) else ""
+        found |= {prefix + each.name for each in inner if isinstance(each, ast.FunctionDef)}
+    return found
+
+
+def missing(reference: str) -> bool:
+    file, _, name = reference.partition("::")
+    return not (HERE / file).is_file() or name not in names_in(HERE / file)
+
+
+@pytest.mark.parametrize("row", rows("Where it differs, and what was decided"), ids=lambda row: row[0])
+def test_every_difference_names_a_test_that_exists(row: list[str]) -> None:
+    references = re.findall(r"`(test_\w+\.py::[\w:]+)`", row[-1])
+    assert len(row) == 3 and references, f"the row has no test: {row}"
+    assert not [reference for reference in references if missing(reference)]
+
+
+def test_a_row_whose_test_is_gone_would_be_noticed() -> None:
+    assert missing("test_readme.py::test_that_nobody_wrote") and missing("test_nowhere.py::test_x")
+    assert not missing("test_readme.py::test_a_row_whose_test_is_gone_would_be_noticed")
+
+
+def test_the_options_in_the_readme_are_those_of_the_program() -> None:
+    listed = {row[0].strip("`").split()[0]: row[1].strip("`") for row in rows("Start")}
+    assert listed.pop("--print-env") == ""
+    assert listed.keys() == {option.metadata["flag"] for option in fields(Settings)}
+    for option in fields(Settings):
+        shown = listed[option.metadata["flag"]]
+        assert shown == {None: "none", (): "none", True: "off", False: "off"}.get(option.default, str(option.default))
+
+
+def test_the_routes_in_the_readme_are_those_of_the_program() -> None:
+    served = {
+        route.path.removeprefix("/{version}"): ", ".join(sorted(route.transactions))
+        for route in ROUTES
+        if isinstance(route, Resource)
+    }
+    assert {row[0].strip("`"): row[1] for row in rows("What is there")} == served
