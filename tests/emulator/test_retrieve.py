@@ -2,6 +2,7 @@
 
 import io
 import re
+from pathlib import Path
 from typing import Any, Iterator
 
 import numpy
@@ -490,6 +491,46 @@ class TestResponse:
         service.store(file)
         answers = [service.owner.get(f"{service.v2}/{path(file)}", headers={"Accept": MULTIPART}) for _ in range(2)]
         assert answers[0].headers["Content-Type"] != answers[1].headers["Content-Type"]
+
+
+class TestStorage:
+    @both
+    @pytest.mark.parametrize(
+        ("resource", "accept"),
+        [
+            ("", ORIGINAL),
+            ("", SINGLE),
+            ("", ALL_ORIGINAL),
+            ("/frames/1", "application/octet-stream; transfer-syntax=*"),
+            ("/frames/1", 'multipart/related; type="application/octet-stream"'),
+        ],
+    )
+    def test_a_file_that_cannot_be_read_is_503(
+        self, tmp_path: Path, version: str, resource: str, accept: str
+    ) -> None:
+        file = image(IMPLICIT)
+        body, content_type = multipart(file)
+        with dicom_emulator.running(data_dir=tmp_path, sign_in=False) as server:
+            headers = {"Content-Type": content_type, "Accept": "application/dicom+json"}
+            session().post(f"{server.url}/v2/studies", data=body, headers=headers).raise_for_status()
+            [stored] = [kept for kept in tmp_path.rglob("*") if kept.is_file() and kept.read_bytes() == file]
+            stored.unlink()
+            response = session().get(f"{server.url}/{version}/{path(file)}{resource}", headers={"Accept": accept})
+            assert response.status_code == 503
+            assert response.headers["Content-Type"] == "text/plain; charset=utf-8" and response.text
+
+    def test_a_study_that_is_being_sent_arrives_whole_although_it_is_deleted_meanwhile(self, service: Service) -> None:
+        """The service removes files days after their deletion."""
+        parents = {"StudyInstanceUID": "1.2.111", "SeriesInstanceUID": "1.2.222"}
+        files = [instance(pixels=numpy.full((1000, 2000), number, "uint16"), **parents) for number in range(8)]
+        service.store(*files).raise_for_status()
+        url = f"{service.v2}/studies/1.2.111"
+        with service.owner.get(url, headers={"Accept": ALL_ORIGINAL}, stream=True) as response:
+            start = response.raw.read(1000)
+            assert service.owner.delete(url).status_code == 204
+            whole = start + response.raw.read()
+        assert sum(whole.count(file) for file in files) == 8
+        assert service.owner.get(url, headers={"Accept": ALL_ORIGINAL}).status_code == 404
 
 
 class TestNotFound:

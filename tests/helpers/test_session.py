@@ -179,6 +179,7 @@ def test_a_proxy_does_not_catch_calls_to_this_machine(
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
         environment.setenv(name, "http://127.0.0.1:9")
     environment.setenv("NO_PROXY", others)
+    environment.setenv("no_proxy", others)
     with pytest.raises(ServiceUnreachable):
         client.get(server.url.replace("127.0.0.1", "localhost") if not others else server.url)
     reach_this_machine_directly()
