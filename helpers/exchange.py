@@ -17,7 +17,14 @@ from pydicom.uid import UID
 
 from helpers.auth import without_tokens
 from helpers.errors import HelperError
-from helpers.multipart import MultipartError, MultipartRelatedStream, OutgoingPart, boundary_of, split_parts
+from helpers.multipart import (
+    MultipartError,
+    MultipartRelatedStream,
+    OutgoingPart,
+    WrongBoundary,
+    boundary_of,
+    split_parts,
+)
 
 PARTS = 6  # listed of a multipart body
 DATA_SETS = 4  # listed of a DICOM JSON array
@@ -195,8 +202,9 @@ def multipart_lines(body: bytes, content_type: str) -> list[str]:
             lines.append(part_line(*headers, bytes_line(part.content)))
     except MultipartError as problem:
         whole = at_most(lines, PARTS, "part")
-        # Not even the first bytes are shown: they may be a boundary, which is another one on each run.
-        return [*whole, f"(not a whole multipart body, {size_of(len(body))}: {stable(str(problem))})"]
+        # Neither the first bytes nor the names of boundaries are shown: they are others on each run.
+        why = "its boundary is not the one of the Content-Type" if isinstance(problem, WrongBoundary) else problem
+        return [*whole, f"(not a whole multipart body, {size_of(len(body))}: {stable(str(why))})"]
     return part_lines(lines)
 
 
