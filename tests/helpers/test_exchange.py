@@ -195,6 +195,14 @@ def test_an_unreadable_multipart_body_prints_the_same_on_each_run(server: Script
     assert shown(requests.get(server.url, timeout=5)) == shown(requests.get(server.url, timeout=5))
 
 
+def test_boundaries_that_do_not_match_are_not_shown(server: ScriptedServer, shown: Any) -> None:
+    body, _ = encode_multipart_related([b"one"])
+    wrong = {"Content-Type": "multipart/related; boundary=other"}
+    lines = shown(requests.post(server.url, data=body, headers=wrong, timeout=5))
+    why = "its boundary is not the one of the Content-Type"
+    assert f"> (not a whole multipart body, {len(body)} bytes: {why})" in lines
+
+
 def test_an_uploaded_stream_is_listed_not_read(server: ScriptedServer, client: requests.Session, shown: Any) -> None:
     stream = MultipartRelatedStream([FILE, io.BytesIO(bytes(2_500_000))])
     response = client.post(server.url, data=stream, headers={"Content-Type": stream.content_type})
