@@ -126,5 +126,5 @@ async def unavailable(request: Request, error: Exception) -> Response:
 
 
 async def failed(request: Request, error: Exception) -> Response:
-    """A defect of the emulator. The traceback goes to the log."""
-    return PlainTextResponse(INTERNAL_ERROR, 500, SECURITY_HEADERS)
+    """A defect of the emulator. The traceback goes to the log, and the server hangs up."""
+    return PlainTextResponse(INTERNAL_ERROR, 500, SECURITY_HEADERS | {"Connection": "close"})

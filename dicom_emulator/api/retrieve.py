@@ -155,8 +155,8 @@ async def frame_body(instance: StoredInstance, choice: Choice, number: int) -> B
         return labelled(choice, instance.transfer_syntax, *pieces)
     if not isinstance(instance.frames, Native) or choice.transfer_syntax != ExplicitVRLittleEndian:
         raise NotAcceptable(NO_TRANSCODING)
-    content = await run_blocking(transcode_frame, instance.path, instance.frames, number)
-    return labelled(choice, choice.transfer_syntax, content)
+    pieces = await run_blocking(transcode_frame, instance.path, instance.frames, number)
+    return labelled(choice, choice.transfer_syntax, *pieces)
 
 
 RETRIEVE_FRAMES = Transaction(retrieve_frames, action="read", bind=bind_frames)

@@ -81,7 +81,7 @@ def fuzzy_match(name: str | None, wanted: str) -> bool:
     (True, False)
     """
     have, want = words(name or ""), words(wanted)
-    return any(
+    return bool(want) and any(
         all(word.startswith(start) for word, start in zip(have[first:], want, strict=False))
         for first in range(len(have) - len(want) + 1)
     )

@@ -17,6 +17,7 @@ from pydicom.uid import (
 
 from dicom_emulator.dicom.frames import BITS_ALLOCATED, PIXEL_DATA, Native, cut, word_size
 from dicom_emulator.dicom.part10 import DataSet, Element, data_set_bytes, read_elements, read_meta
+from dicom_emulator.extent import Piece
 
 UNCOMPRESSED = {ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian}
 IMPLEMENTATION_CLASS_UID = "1.3.6.1.4.1.311.129"
@@ -53,10 +54,12 @@ def check_supported(data_set: DataSet, source_syntax: str, target: str) -> None:
         raise CannotTranscode
 
 
-def transcode_frame(path: Path, frames: Native, number: int) -> bytes:
+def transcode_frame(path: Path, frames: Native, number: int) -> tuple[Piece, ...]:
     """One uncompressed frame in little endian byte order."""
+    if frames.word == 1:
+        return frames.frame(path, number)
     pixel_data = swap(frames.read(path), frames.word)
-    return cut(pixel_data, (number - 1) * frames.frame_bits, frames.frame_bits)
+    return (cut(pixel_data, (number - 1) * frames.frame_bits, frames.frame_bits),)
 
 
 def encode(element: Element, source: BinaryIO, data_set: DataSet) -> bytes:

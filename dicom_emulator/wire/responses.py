@@ -35,15 +35,19 @@ class ServiceJson(Response):
 
 
 class StreamedResponse(Response):
-    """Sends bytes and pieces of files one after another, holding one chunk at a time."""
+    """Sends bytes and pieces of files one after another, holding one chunk at a time.
+
+    Raises OSError before anything is sent when one of the files is not there.
+    """
 
     def __init__(self, pieces: Iterable[Piece], content_type: str, length: int | None = None):
         self.status_code = 200
         self.background = None
-        self.pieces = pieces
+        self.pieces = list(pieces)
         self.init_headers({"content-type": content_type} | ({} if length is None else {"content-length": str(length)}))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await run_blocking(self.check_files)
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         for piece in self.pieces:
             if isinstance(piece, bytes):
@@ -53,6 +57,10 @@ class StreamedResponse(Response):
             while chunk := await run_blocking(next, chunks, b""):
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
+
+    def check_files(self) -> None:
+        for path in {piece.path for piece in self.pieces if not isinstance(piece, bytes)}:
+            path.stat()
 
 
 def single(body: Body) -> StreamedResponse:

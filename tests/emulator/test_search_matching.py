@@ -203,6 +203,11 @@ class TestFuzzy:
         assert ask(service, version, "studies", {"PatientName": 'smi"th'}).status_code == 204
 
     @both
+    def test_a_value_without_a_word_finds_nothing(self, service: Service, version: str) -> None:
+        service.store(instance(PatientName="Smith^Jane"))
+        assert not finds(service, version, fuzzymatching="true", PatientName="^=^")
+
+    @both
     def test_an_exact_search_finds_no_prefix(self, service: Service, version: str) -> None:
         service.store(instance(PatientName="Smith^Jane"))
         assert not finds(service, version, PatientName="Smith")
