@@ -145,7 +145,7 @@ def test_a_file_that_ends_with_a_line_end_keeps_it(service: Service) -> None:
         lambda body: body.replace(b"--X", b"--Y"),
         lambda body: body.replace(b"--X--", b"--Y--"),
     ],
-    ids=["in a header", "in a file", "before the last boundary", "in the next part", "wrong boundary", "wrong last one"],
+    ids=["in a header", "in a file", "before the end", "in the next part", "wrong boundary", "wrong last boundary"],
 )
 def test_a_cut_off_or_wrongly_framed_request_is_400_and_nothing_is_stored(
     service: Service, version: str, cut: Callable[[bytes], bytes]

@@ -4,6 +4,7 @@ import gzip
 from typing import Iterator
 
 import pytest
+from pydicom.uid import generate_uid
 from requests_toolbelt import MultipartEncoder
 
 from tests.emulator.conftest import Service
@@ -206,7 +207,10 @@ def small_emulator() -> Iterator[Service]:
 
 def file_of(size: int) -> bytes:
     """An instance of exactly `size` bytes, an even number."""
-    return raw_instance({"PixelData": ("OB", bytes(size - len(raw_instance({"PixelData": ("OB", b"")}))))})
+    uid = generate_uid().ljust(64, "0").encode()
+    identity = {"SOPInstanceUID": uid, "StudyInstanceUID": b"1.2", "SeriesInstanceUID": b"1.3"}
+    head = len(raw_instance(identity | {"PixelData": ("OB", b"")}))
+    return raw_instance(identity | {"PixelData": ("OB", bytes(size - head))})
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -311,6 +311,7 @@ def test_escape_sequences_are_no_control_characters(service: Service) -> None:
     file = raw_instance({"SpecificCharacterSet": b"\\ISO 2022 IR 87", "StudyDescription": b"\x1b$B;3ED\x1b(B"})
     stored_item = assert_clean(service.store(file, version="v1"), "v1")
     assert metadata(service, stored_item)["00081030"]["Value"] == ["\u5c71\u7530"]
+    assert_clean(service.store(raw_instance({"StudyDescription": b"A\x1bB"}), version="v1"), "v1")
 
 
 # NUL
