@@ -189,9 +189,9 @@ def run_installer(command: list[str]) -> None:
         for line in installer.stdout:
             log.write(line)
             lines.append(line)
-            if line.startswith("Collecting "):
+            if line.startswith(("Collecting ", "Processing ")):  # from a registry, from a folder of this machine
                 collected += 1
-                name = line.split()[1].split("==")[0]
+                name = Path(line.split()[1]).name.split("==")[0]
                 show_progress(f"  fetching package {collected} of about {locked}: {name}", collected % 20 == 0)
             elif line.startswith("Installing collected packages"):
                 show_progress(f"  unpacking {line.count(',') + 1} packages", True)

@@ -6,6 +6,7 @@ import shlex
 import sqlite3
 import sys
 import time
+import warnings
 from dataclasses import fields
 from typing import Any, Sequence
 
@@ -113,6 +114,7 @@ def set_up_log() -> None:
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("dicom_emulator").setLevel(logging.INFO)
     logging.getLogger("pydicom").setLevel(logging.CRITICAL)  # faulty files are the clients' business
+    warnings.filterwarnings("ignore", category=UserWarning)
     logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
 
 

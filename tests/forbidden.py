@@ -5,7 +5,9 @@ import re
 # A machine's own folders. An address like https://host/home/x is no path, nor is a URL path below a host's name.
 MACHINE_PATH = re.compile(r"(?<![\w.:/{}-])(?:/(?:root|home|Users|work|opt|mnt)/[\w.{<~-]|[A-Za-z]:\\+Users\\)")
 TOKEN = re.compile(r"\beyJ[\w-]{16,}\.[\w-]{8,}")
-REGISTRY_HOST = re.compile(r"\b(?:files\.pythonhosted|pypi|registry\.npmjs)\.org\b|--(?:extra-)?index-url|--find[-]links")
+REGISTRY_HOST = re.compile(
+    r"\b(?:files\.pythonhosted|pypi|registry\.npmjs)\.org\b|--(?:extra-)?index-url|--find[-]links"
+)
 OUTSIDE = re.compile(r"\.\./shared\b")
 SERVER_NAME = re.compile(r"\b([a-z0-9-]+)\.dicom\.azurehealthcareapis\.com\b")
 UNVERIFIED = re.compile(r"\bverify\s*=\s*False\b")

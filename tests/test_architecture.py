@@ -127,7 +127,9 @@ def test_an_arrow_the_wrong_way_is_noticed(path: str, source: str, expected: lis
 
 def test_a_foreign_import_in_a_lesson_is_noticed(tmp_path: Path) -> None:
     notebook = nbformat.v4.new_notebook(
-        cells=[nbformat.v4.new_code_cell("import json\nfrom helpers import start_lesson\nimport dicom_emulator, pandas")]
+        cells=[
+            nbformat.v4.new_code_cell("import json\nfrom helpers import start_lesson\nimport dicom_emulator, pandas")
+        ]
     )
     nbformat.write(notebook, tmp_path / "x.ipynb")
     assert foreign_imports(tmp_path / "x.ipynb") == ["dicom_emulator", "pandas"]

@@ -14,7 +14,10 @@ CODE = {".py", ".sh", ".toml", ".cfg", ".sql", ".in"}
 def files() -> list[Path]:
     """All files that git tracks, or would track after `git add`."""
     listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, check=True
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
     )
     paths = (ROOT / name for name in listed.stdout.decode().split("\0") if name)
     return [path for path in paths if path.is_file()]

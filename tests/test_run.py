@@ -346,7 +346,9 @@ def of_another_python(module: ModuleType) -> None:
 @pytest.mark.parametrize(
     "half_made", [empty_folder, a_file, dangling_interpreter, broken_interpreter, unfinished, of_another_python]
 )
-def test_a_half_made_venv_is_made_anew(half_made: Any, copied_run: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_half_made_venv_is_made_anew(
+    half_made: Any, copied_run: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
     half_made(copied_run)
     assert copied_run.prepare(copied_run.FOR_LESSONS) == copied_run.venv_python()
     assert "It is made anew" in capsys.readouterr().out
@@ -373,10 +375,19 @@ def test_the_tests_add_only_what_is_missing(copied_run: ModuleType) -> None:
     ("output", "begins"),
     [
         ("OSError: [Errno 28] No space left on device", "The disk is full."),
-        ("ERROR: Could not install packages due to an OSError: [Errno 13] Permission denied: 'x'", "This folder cannot be"),
+        (
+            "ERROR: Could not install packages due to an OSError: [Errno 13] Permission denied: 'x'",
+            "This folder cannot be",
+        ),
         ("error: failed to create directory: Read-only file system (os error 30)", "This folder cannot be"),
-        ("Retrying (Retry(total=0 ... Failed to establish a new connection: [Errno 111]", "The package registry cannot"),
-        ("error: Failed to fetch: `https://x/`\n  Caused by: dns error: failed to lookup", "The package registry cannot"),
+        (
+            "Retrying (Retry(total=0 ... Failed to establish a new connection: [Errno 111]",
+            "The package registry cannot",
+        ),
+        (
+            "error: Failed to fetch: `https://x/`\n  Caused by: dns error: failed to lookup",
+            "The package registry cannot",
+        ),
         ("SSLError(SSLCertVerificationError(1, '[SSL: CERTIFICATE_VERIFY_FAILED]", "The package registry shows"),
         ("ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE.", "A package that arrived is not"),
         ("ERROR: No matching distribution found for numpy==2.4.6", "The package registry does not have"),
@@ -390,7 +401,8 @@ def test_what_an_installer_says_is_explained_with_a_command(output: str, begins:
 
 
 @pytest.mark.parametrize(
-    ("code", "begins"), [(errno.EROFS, "This folder"), (errno.EACCES, "This folder"), (errno.ENOSPC, "The disk is full")]
+    ("code", "begins"),
+    [(errno.EROFS, "This folder"), (errno.EACCES, "This folder"), (errno.ENOSPC, "The disk is full")],
 )
 def test_a_folder_that_cannot_be_used_is_told(
     code: int, begins: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -1,5 +1,7 @@
 """One instance on its way into the archive: read, checked, put in place, indexed, and only then acknowledged."""
 
+import logging
+import sqlite3
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +18,8 @@ from dicom_emulator.dicom.validation import Verdict, same_uid, validate
 
 if TYPE_CHECKING:
     from dicom_emulator.archive import Archive
+
+log = logging.getLogger("dicom_emulator")
 
 # FailureReason and WarningReason (conformance statement, Store).
 PROCESSING_FAILURE = 272
@@ -83,7 +87,8 @@ def ingest_file(archive: "Archive", incoming: Path, study: str | None, strict: b
                 archive.add(incoming, new)
     except AlreadyExists:
         outcome.failure_reason = ALREADY_EXISTS
-    except OSError:
+    except (OSError, sqlite3.Error):
+        log.exception("an instance could not be stored")
         outcome.failure_reason = PROCESSING_FAILURE
     if outcome.failure_reason:
         outcome.comments, outcome.warning_reason = {}, None

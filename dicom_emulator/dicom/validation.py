@@ -228,7 +228,7 @@ def full_da(value: str) -> str | None:
     for day in value.rstrip(" ").split("-"):
         if day and not re.fullmatch(r"[0-9]{8}", day):
             return "one of the date values does not match the pattern YYYYMMDD"
-        if day and not (1 <= int(day[4:6]) <= 12 and 1 <= int(day[6:]) <= 31):
+        if day and (int(day[4:6]) > 12 or int(day[6:]) > 31):
             return "one of the date values has a month or a day that does not exist"
     return None if value.count("-") <= 1 else "a date range has two dates at the most"
 
@@ -273,6 +273,6 @@ FULL_RULES: dict[str, Callable[[str], str | None]] = {
     "PN": full_pn,
     "SH": text_of(16, one_line=True),
     "ST": text_of(1024, one_line=False),
-    "TM": matches(rf"{TIME} *", "value does not match the pattern HHMMSS.FFFFFF"),
+    "TM": matches(rf"({TIME})?(-({TIME})?)? *", "value does not match the pattern HHMMSS.FFFFFF"),
     "UI": full_ui,
 }

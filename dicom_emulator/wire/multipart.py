@@ -92,7 +92,7 @@ class PartSpooler:
             self._ended = True
         elif len(message) >= max(map(len, without_parts)):
             self._start_parser()
-            return message
+            return self._delimiter + message[len(self._delimiter) :].lstrip(b" \t")  # RFC 2046 allows blanks there
         return b""
 
     def _start_parser(self) -> None:

@@ -57,9 +57,12 @@ def lab(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     }
     arguments = ["--no-browser", "--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0"]
     log = (home / "lab.log").open("w")
-    with log, subprocess.Popen(
-        run.lab_command(sys.executable, arguments), cwd=repository, env=environment, stdout=log, stderr=log
-    ) as server:
+    with (
+        log,
+        subprocess.Popen(
+            run.lab_command(sys.executable, arguments), cwd=repository, env=environment, stdout=log, stderr=log
+        ) as server,
+    ):
         try:
             wait_until_up(f"http://127.0.0.1:{port}", server, home / "lab.log")
             yield f"http://127.0.0.1:{port}"
@@ -119,7 +122,9 @@ def test_lesson_00_opens_and_run_all_draws_the_pictures(page: Page, repository: 
         assert drawn.evaluate("image => image.complete && image.naturalWidth") > 100
         now = base64.b64decode(drawn.get_attribute("src").removeprefix("data:image/png;base64,"))
         assert unequal(before, now) == []
-    errors = page.locator('[data-mime-type="application/vnd.jupyter.stderr"], [data-mime-type="application/vnd.jupyter.error"]')
+    errors = page.locator(
+        '[data-mime-type="application/vnd.jupyter.stderr"], [data-mime-type="application/vnd.jupyter.error"]'
+    )
     assert errors.all_inner_texts() == []
     assert page.locator(".Toastify__toast").all_inner_texts() == [], "JupyterLab asks about news, or reports a trouble"
 

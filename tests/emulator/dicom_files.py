@@ -72,7 +72,9 @@ def part10(dataset: Dataset, transfer_syntax: str = ExplicitVRLittleEndian) -> b
     return buffer.getvalue()
 
 
-def multipart(*files: bytes, boundary: str = "test-boundary", type: str | None = "application/dicom") -> tuple[bytes, str]:
+def multipart(
+    *files: bytes, boundary: str = "test-boundary", type: str | None = "application/dicom"
+) -> tuple[bytes, str]:
     """(body, Content-Type) of a multipart/related request with one application/dicom part for each file."""
     delimiter = f"--{boundary}\r\n".encode()
     parts = b"".join(delimiter + b"Content-Type: application/dicom\r\n\r\n" + file + b"\r\n" for file in files)
@@ -155,7 +157,10 @@ def raw_instance(
         + element(0x00020010, "UI", transfer_syntax.encode())
     )
     return (
-        bytes(128) + b"DICM" + element(0x00020000, "UL", struct.pack("<I", len(meta))) + meta
+        bytes(128)
+        + b"DICM"
+        + element(0x00020000, "UL", struct.pack("<I", len(meta)))
+        + meta
         + raw_dataset(values, transfer_syntax)
     )
 

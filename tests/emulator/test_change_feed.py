@@ -32,6 +32,7 @@ def sequences(rows: list[dict]) -> list[int]:
 
 # Answers
 
+
 @pytest.mark.parametrize("version", ALL_VERSIONS)
 def test_a_feed_without_events_is_an_empty_array(service: Service, version: str) -> None:
     response = get(service, version)
@@ -193,6 +194,7 @@ def test_only_stored_and_deleted_instances_are_events(service: Service, version:
 
 # Pages of v1: sequence numbers
 
+
 @pytest.mark.parametrize("version", SEQUENCE_VERSIONS)
 def test_v1_starts_behind_the_sequence_number_given_as_offset(service: Service, version: str) -> None:
     rows = store_one_by_one(service, 5)
@@ -234,6 +236,7 @@ def test_v1_passes_over_a_time_window(service: Service, version: str, window: di
 
 
 # Pages of v2: a time window, then rows
+
 
 def test_v2_skips_as_many_rows_as_the_offset_says(service: Service) -> None:
     rows = store_one_by_one(service, 5)
@@ -290,6 +293,7 @@ def test_v2_is_unbounded_where_no_time_is_given(service: Service, window: dict, 
 
 # Limits
 
+
 def test_the_default_and_the_greatest_limit_of_each_version(service: Service) -> None:
     assert service.store(*(instance() for _ in range(101))).status_code == 200
     assert service.store(*(instance() for _ in range(101))).status_code == 200
@@ -323,6 +327,7 @@ def test_all_pages_together_are_the_feed(service: Service) -> None:
 
 
 # What is refused
+
 
 @pytest.mark.parametrize(
     "version, limit",
@@ -388,6 +393,7 @@ def test_v2_refuses_a_window_that_ends_when_it_starts_or_before(service: Service
 
 
 # Requests
+
 
 @pytest.mark.parametrize("version", ALL_VERSIONS)
 def test_names_of_parameters_are_read_in_any_case(service: Service, version: str) -> None:

@@ -254,11 +254,15 @@ class TestOptions:
         assert emulator.store(file).status_code == 202
         transcoded = {"Accept": "application/dicom; transfer-syntax=1.2.840.10008.1.2.1"}
         assert emulator.owner().get(f"{emulator.url}/v2/{path(file)}", headers=transcoded).status_code == 406
-        answer = session().get(
-            f"{emulator.url}/_emulator/identity/token",
-            params={"api-version": "2019-08-01", "resource": "https://dicom.healthcareapis.azure.com"},
-            headers={"X-IDENTITY-HEADER": "owner"},
-        ).json()
+        answer = (
+            session()
+            .get(
+                f"{emulator.url}/_emulator/identity/token",
+                params={"api-version": "2019-08-01", "resource": "https://dicom.healthcareapis.azure.com"},
+                headers={"X-IDENTITY-HEADER": "owner"},
+            )
+            .json()
+        )
         assert time.time() + 80 < int(answer["expires_on"]) < time.time() + 102
 
     def test_origins_may_be_several_and_limits_hold(self) -> None:

@@ -143,9 +143,7 @@ class TestVersions:
 
     @both
     @pytest.mark.parametrize("spelled", ["STUDIES/{0}/SERIES/{1}/Instances/{2}/METADATA", "{path}/metadata/"])
-    def test_letter_case_and_a_trailing_slash_do_not_matter(
-        self, service: Service, version: str, spelled: str
-    ) -> None:
+    def test_letter_case_and_a_trailing_slash_do_not_matter(self, service: Service, version: str, spelled: str) -> None:
         file = instance()
         service.store(file)
         target = spelled.format(*path(file).split("/")[1::2], path=path(file))

@@ -42,6 +42,7 @@ def names_left(service: Service, tree: dict[str, bytes]) -> set[str]:
 
 # What goes
 
+
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize(
     "level, left",
@@ -90,6 +91,7 @@ def test_with_its_last_instance_a_series_goes_and_with_its_last_series_a_study(
 
 # What is not there
 
+
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("level", LEVELS)
 def test_what_never_was_there_is_404(service: Service, tree: dict[str, bytes], version: str, level: str) -> None:
@@ -137,6 +139,7 @@ def test_a_malformed_uid_is_400(service: Service, version: str, place: str, name
 
 # Requests
 
+
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("accept", ["*/*", "application/xml", "image/png", "nonsense"])
 def test_neither_accept_nor_content_type_matters(service: Service, version: str, accept: str) -> None:
@@ -160,9 +163,7 @@ def test_a_blank_after_a_uid_does_not_matter(
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("level", LEVELS)
-def test_deleting_needs_the_right_to_delete(
-    service: Service, tree: dict[str, bytes], version: str, level: str
-) -> None:
+def test_deleting_needs_the_right_to_delete(service: Service, tree: dict[str, bytes], version: str, level: str) -> None:
     url = f"{service.url}/{version}/{path(tree['a11'], level)}"
     assert service.nobody.delete(url).status_code == 401
     refused = service.reader.delete(url)
@@ -178,6 +179,7 @@ def test_missing_rights_are_told_before_malformed_uids_and_missing_studies(servi
 
 
 # Afterwards
+
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize(

@@ -303,9 +303,7 @@ class TestETag:
 class TestErrors:
     @both
     @levels
-    def test_what_is_not_there_is_404_even_with_if_none_match(
-        self, service: Service, version: str, level: str
-    ) -> None:
+    def test_what_is_not_there_is_404_even_with_if_none_match(self, service: Service, version: str, level: str) -> None:
         service.store(instance())
         unknown = instance()
         for headers in ({}, {"If_None_Match": "*"}):

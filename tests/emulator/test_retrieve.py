@@ -116,9 +116,7 @@ class TestAccept:
             f"{SINGLE}; transfer-syntax={JPEG_BASELINE}",
         ],
     )
-    def test_nothing_acceptable_is_406(
-        self, service: Service, version: str, level: str, accept: str | None
-    ) -> None:
+    def test_nothing_acceptable_is_406(self, service: Service, version: str, level: str, accept: str | None) -> None:
         """Also where the stored transfer syntax is the one that was asked for but not on offer."""
         file = image(IMPLICIT)
         service.store(file)
@@ -505,9 +503,7 @@ class TestStorage:
             ("/frames/1", 'multipart/related; type="application/octet-stream"'),
         ],
     )
-    def test_a_file_that_cannot_be_read_is_503(
-        self, tmp_path: Path, version: str, resource: str, accept: str
-    ) -> None:
+    def test_a_file_that_cannot_be_read_is_503(self, tmp_path: Path, version: str, resource: str, accept: str) -> None:
         file = image(IMPLICIT)
         body, content_type = multipart(file)
         with dicom_emulator.running(data_dir=tmp_path, sign_in=False) as server:

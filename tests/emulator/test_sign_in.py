@@ -150,9 +150,7 @@ class TestRealCredential:
 class TestNotSignedIn:
     @both
     @pytest.mark.parametrize(("method", "resource"), ROUTES)
-    def test_every_resource_asks_for_a_token(
-        self, service: Service, version: str, method: str, resource: str
-    ) -> None:
+    def test_every_resource_asks_for_a_token(self, service: Service, version: str, method: str, resource: str) -> None:
         body, content_type = multipart(instance())
         headers = JSON | ({"Content-Type": content_type} if method == "POST" else {})
         response = service.nobody.request(
@@ -219,9 +217,7 @@ class TestNotSignedIn:
 class TestRoles:
     @both
     @pytest.mark.parametrize(("method", "resource"), ROUTES)
-    def test_a_reader_reads_and_nothing_else(
-        self, service: Service, version: str, method: str, resource: str
-    ) -> None:
+    def test_a_reader_reads_and_nothing_else(self, service: Service, version: str, method: str, resource: str) -> None:
         file = instance(pixels=b"\0\0", Rows=1, Columns=2, BitsAllocated=8, SamplesPerPixel=1)
         service.store(file)
         known = dict(zip(("1.2", "1.3", "1.4"), uids(file)))
@@ -286,9 +282,7 @@ def open_service() -> Iterator[dicom_emulator.RunningServer]:
 
 class TestWithoutSignIn:
     @pytest.mark.parametrize("token", [None, "nonsense"])
-    def test_everybody_may_do_everything(
-        self, open_service: dicom_emulator.RunningServer, token: str | None
-    ) -> None:
+    def test_everybody_may_do_everything(self, open_service: dicom_emulator.RunningServer, token: str | None) -> None:
         file, client = instance(), session(token)
         body, content_type = multipart(file)
         url = f"{open_service.url}/v2"

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.emulator.conftest import Service
-from tests.emulator.dicom_files import instance, multipart, path, raw_instance, uids
+from tests.emulator.dicom_files import instance, path, raw_instance, uids
 from tests.emulator.storing import (
     ALREADY_EXISTS,
     ATTRIBUTES_WARNING,
@@ -19,7 +19,6 @@ from tests.emulator.storing import (
     comments,
     failed,
     failure_reasons,
-    post,
     referenced,
     refused,
     retrieve,
@@ -34,6 +33,7 @@ OTHER_STUDY = (
 
 
 # Everything stored
+
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("number", [1, 2, 3])
@@ -91,6 +91,7 @@ def test_each_stored_item_of_v2_lists_its_own_failed_attributes(service: Service
 
 
 # Some or all refused
+
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_some_stored_and_some_refused_is_202(service: Service, version: str) -> None:
@@ -171,6 +172,7 @@ def test_several_values_of_another_attribute_give_no_warning_header(service: Ser
 
 
 # The same instance again
+
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("first_version", VERSIONS)
@@ -253,6 +255,7 @@ def test_of_many_who_store_the_same_instance_at_once_one_succeeds(service: Servi
 
 
 # What a study's row takes from its instances
+
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_later_instances_overwrite_the_study_but_never_with_nothing(service: Service, version: str) -> None:

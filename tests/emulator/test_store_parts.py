@@ -36,6 +36,7 @@ def body_of(*parts: tuple[str | None, bytes]) -> bytes:
 
 # Headers of a part
 
+
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("kind", ["application/dicom", "Application/DICOM"])
 def test_a_part_is_application_dicom_in_any_case(service: Service, version: str, kind: str) -> None:
@@ -100,6 +101,7 @@ def test_further_headers_of_a_part_do_not_matter(service: Service, version: str)
 
 # Framing
 
+
 @pytest.mark.parametrize("version", VERSIONS)
 def test_text_before_and_after_the_parts_is_passed_over(service: Service, version: str) -> None:
     file = instance()
@@ -107,6 +109,14 @@ def test_text_before_and_after_the_parts_is_passed_over(service: Service, versio
     response = post(service, body, WITH_TYPE, version)
     assert response.status_code == 200
     assert retrieve(service, stored(response)[0]).content == file
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_body_may_end_right_behind_its_last_boundary(service: Service, version: str) -> None:
+    file = instance()
+    response = post(service, body_of(("application/dicom", file)).removesuffix(b"\r\n"), WITH_TYPE, version)
+    assert response.status_code == 200
+    assert stored(response) == [referenced(service, version, file)]
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -157,6 +167,13 @@ def test_a_cut_off_or_wrongly_framed_request_is_400_and_nothing_is_stored(
     assert is_empty(service)
 
 
+def test_blanks_behind_a_boundary_do_not_matter(service: Service) -> None:
+    first, second = instance(), instance()
+    body = body_of(("application/dicom", first), ("application/dicom", second)).replace(b"--X\r\n", b"--X \t\r\n")
+    response = post(service, body, WITH_TYPE)
+    assert stored(response) == [referenced(service, "v2", file) for file in (first, second)]
+
+
 def test_lines_that_end_with_lf_alone_are_400(service: Service) -> None:
     body = b"--X\nContent-Type: application/dicom\n\n" + instance() + b"\n--X--\n"
     assert post(service, body, WITH_TYPE).status_code == 400
@@ -164,6 +181,7 @@ def test_lines_that_end_with_lf_alone_are_400(service: Service) -> None:
 
 
 # How many parts
+
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("body", [b"--X--\r\n", b"--X\r\n\r\n--X--\r\n"], ids=["closed at once", "as .NET writes it"])
@@ -192,6 +210,7 @@ def test_a_part_that_fails_does_not_stop_the_others(service: Service, version: s
 
 
 # What is in a part
+
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize(
@@ -267,6 +286,7 @@ def test_pixel_data_that_does_not_match_its_description_is_not_looked_at(service
 
 
 # Transfer syntaxes
+
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize(

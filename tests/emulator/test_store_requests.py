@@ -32,6 +32,7 @@ QUOTED_TYPE = 'multipart/related; type="application/dicom"'
 
 # Accept
 
+
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize(
     "accept",
@@ -65,6 +66,7 @@ def test_a_request_that_accepts_no_json_is_406_without_a_body(
 
 
 # Content types
+
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize(
@@ -149,6 +151,7 @@ def test_a_start_parameter_is_400(service: Service, version: str) -> None:
 
 # The study in the path
 
+
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("study", ["abc", "1.2-3", "1." + "2" * 63, "1.2.", "1.2_3"])
 def test_a_malformed_study_in_the_path_is_400(service: Service, version: str, study: str) -> None:
@@ -170,6 +173,7 @@ def test_a_blank_after_the_study_in_the_path_does_not_matter(service: Service, v
 
 
 # Which refusal comes first
+
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_refusals_come_in_the_service_s_order(service: Service, version: str) -> None:
@@ -240,6 +244,7 @@ def test_the_limit_is_for_one_file_and_not_for_the_request(small_emulator: Servi
 
 
 # Ways a body can travel
+
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("size", [1, 7, 13, 1000])

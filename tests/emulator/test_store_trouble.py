@@ -14,6 +14,7 @@ from tests.emulator.conftest import Service
 from tests.emulator.dicom_files import instance, multipart, raw_instance
 from tests.emulator.storing import (
     BEING_CREATED,
+    PLAIN_TEXT,
     UNREADABLE,
     VERSIONS,
     change_feed,
@@ -42,15 +43,29 @@ def test_an_instance_that_the_disk_does_not_take_fails_with_272(tmp_path: Path, 
         folder.write_bytes(b"a file where a folder should be")
         response = service.store(during, b"no file", version=version)
         assert response.status_code == 409
-        assert response.json() == {
-            "00081198": {"vr": "SQ", "Value": [refused(during, PROCESSING_FAILURE), UNREADABLE]}
-        }
+        assert response.json() == {"00081198": {"vr": "SQ", "Value": [refused(during, PROCESSING_FAILURE), UNREADABLE]}}
         assert len(change_feed(service)) == len(search(service, "instances")) == 1
         folder.unlink()
         aside.rename(folder)
         response = service.store(during, version=version)
         assert stored(response) == [referenced(service, version, during)]
         assert retrieve(service, stored(response)[0]).content == during
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("parts", [False, True], ids=["one file", "multipart"])
+def test_a_request_that_the_disk_does_not_take_at_all_is_503(tmp_path: Path, version: str, parts: bool) -> None:
+    file = instance()
+    body, content_type = multipart(file) if parts else (file, "application/dicom")
+    folder, aside = tmp_path / "data" / "incoming", tmp_path / "aside"
+    with own_emulator(data_dir=tmp_path / "data") as service:
+        folder.rename(aside)
+        response = post(service, body, content_type, version)
+        assert response.status_code == 503
+        assert response.headers["Content-Type"] == PLAIN_TEXT and response.text
+        aside.rename(folder)
+        assert is_empty(service)
+        assert post(service, body, content_type, version).status_code == 200
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -76,6 +76,7 @@ def assert_clean(response: requests.Response, version: str) -> dict:
 
 # Required attributes
 
+
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("keyword", REQUIRED)
 def test_a_file_without_a_required_attribute_is_refused(service: Service, version: str, keyword: str) -> None:
@@ -202,9 +203,7 @@ def test_v1_refuses_a_wrong_searchable_attribute(service: Service, keyword: str,
 
 
 @pytest.mark.parametrize("keyword, value", WRONG_SEARCHABLE, ids=short)
-def test_v2_stores_a_wrong_searchable_attribute_only_in_the_file(
-    service: Service, keyword: str, value: bytes
-) -> None:
+def test_v2_stores_a_wrong_searchable_attribute_only_in_the_file(service: Service, keyword: str, value: bytes) -> None:
     file = raw_instance({keyword: value})
     expected = comment_on(keyword) + f'Content "{value.decode()}" does not validate VR {dictionary_VR(keyword)}: '
     stored_item = assert_warned(service.store(file), expected)
@@ -307,6 +306,7 @@ def test_v1_refuses_a_searchable_attribute_of_another_vr(service: Service, keywo
     assert_refused(service.store(raw_instance({keyword: (vr, value)}), version="v1"), comment_on(keyword))
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
 def test_escape_sequences_are_no_control_characters(service: Service) -> None:
     file = raw_instance({"SpecificCharacterSet": b"\\ISO 2022 IR 87", "StudyDescription": b"\x1b$B;3ED\x1b(B"})
     stored_item = assert_clean(service.store(file, version="v1"), "v1")

@@ -115,9 +115,7 @@ class TestPaddedInTheFile:
     @pytest.mark.parametrize("padding", ["", "%20", "%20%20"])
     def test_a_search_ignores_the_padding_on_both_sides(self, service: Service, version: str, padding: str) -> None:
         service.store(self.file(SOP_INSTANCE_UID, "1.2.333", spaces=3), version=version)
-        response = service.owner.get(
-            f"{service.url}/{version}/instances?SOPInstanceUID=1.2.333{padding}", headers=JSON
-        )
+        response = service.owner.get(f"{service.url}/{version}/instances?SOPInstanceUID=1.2.333{padding}", headers=JSON)
         assert response.status_code == 200 and len(response.json()) == 1
 
     @both

@@ -239,7 +239,9 @@ def pictures_carry_facts(path: Path) -> list[str]:
         pictures = len(png_images(cell.outputs))
         printed = "\n".join(output.text for output in cell.outputs if output.output_type == "stream")
         if pictures > len(FACTS.findall(printed)):
-            found.append(f"code cell {number} shows {pictures} pictures and {len(FACTS.findall(printed))} lines of facts")
+            found.append(
+                f"code cell {number} shows {pictures} pictures and {len(FACTS.findall(printed))} lines of facts"
+            )
         for output in cell.outputs:
             if "image/png" in output.get("data", {}) and not output.metadata.get("image/png", {}).get("alt"):
                 found.append(f"code cell {number} shows a picture without a description (alt)")

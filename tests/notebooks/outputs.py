@@ -36,7 +36,9 @@ def visible(output: NotebookNode) -> object:
 
 
 def png_images(outputs: list[NotebookNode]) -> list[bytes]:
-    return [base64.b64decode(output["data"]["image/png"]) for output in outputs if "image/png" in output.get("data", {})]
+    return [
+        base64.b64decode(output["data"]["image/png"]) for output in outputs if "image/png" in output.get("data", {})
+    ]
 
 
 def image_differences(stored: list[NotebookNode], new: list[NotebookNode]) -> list[str]:

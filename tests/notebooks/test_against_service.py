@@ -32,7 +32,11 @@ def environment() -> Iterator[Mapping[str, str]]:
             ready = server.stdout.readline()
             port = re.fullmatch(r"DICOM service emulator ready at http://127\.0\.0\.1:(\d+)\n", ready)[1]
             exports = subprocess.run(
-                [*emulator, "--print-env", "--port", port], cwd=FOLDER.parent, capture_output=True, text=True, check=True
+                [*emulator, "--print-env", "--port", port],
+                cwd=FOLDER.parent,
+                capture_output=True,
+                text=True,
+                check=True,
             ).stdout
             yield {**run.learner_environment(), **dict(exported(exports))}
         finally:

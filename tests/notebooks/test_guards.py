@@ -83,7 +83,7 @@ def test_two_cells_with_one_id_are_noticed(lesson: Write) -> None:
 def test_a_cell_loosened_by_a_tag_is_noticed(broken: Write) -> None:
     tags = ["raises-exception", "nbval-" + "ignore-output", "harmless"]
     path = broken(lambda notebook: notebook.cells[2].metadata.update(tags=tags))
-    assert guards.fully_compared(path) == ["cell code-1 is loosened by nbval-" "ignore-output, raises-exception"]
+    assert guards.fully_compared(path) == ["cell code-1 is loosened by nbval-ignore-output, raises-exception"]
 
 
 def test_a_cell_loosened_by_a_comment_is_noticed(broken: Write) -> None:
@@ -108,7 +108,10 @@ def test_a_stored_warning_is_noticed(broken: Write) -> None:
     [
         (put("# A second title"), "the only one of its level"),
         (put("#### Deep down"), "a level is left out"),
-        (lambda notebook: notebook.cells[-1].update(source=CLOSING.replace("## Recap", "## Summary")), "should be there"),
+        (
+            lambda notebook: notebook.cells[-1].update(source=CLOSING.replace("## Recap", "## Summary")),
+            "should be there",
+        ),
         (lambda notebook: notebook.cells[-1].update(source="## Next\n## When it goes wrong\n## Recap"), "in order"),
         (lambda notebook: notebook.cells.pop(0), "the title should be the first heading"),
         (lambda notebook: notebook.cells[0].update(source="# Title only"), "the first cell should hold"),
@@ -175,7 +178,7 @@ def test_a_picture_without_a_description_is_noticed(broken: Write) -> None:
         "open('/ho" + "me/anna/x.dcm')",
         "/ro" + "ot/x",
         "ey" + "JhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.ey" + "JzdWIiOiIxIn0",
-        "https://anna-lab.dicom." "azurehealthcareapis.com",
+        "https://anna-lab.dicom.azurehealthcareapis.com",
         "client.get(url, verify" + "=False)",
     ],
 )
@@ -214,7 +217,9 @@ def test_all_anchors_in_order_pass(lesson: Write) -> None:
 def test_missing_doubled_and_swapped_anchors_are_noticed(lesson: Write) -> None:
     first, second, *rest = guards.ANCHORS
     assert guards.anchors_in_order(two_lessons(lesson, [first, *rest])) == ["prerequisites is missing"]
-    assert guards.anchors_in_order(two_lessons(lesson, [first, second, second, *rest])) == ["prerequisites occurs 2 times"]
+    assert guards.anchors_in_order(two_lessons(lesson, [first, second, second, *rest])) == [
+        "prerequisites occurs 2 times"
+    ]
     assert guards.anchors_in_order(two_lessons(lesson, [second, first, *rest])) == [
         f"{second} stands where {first} should come"
     ]

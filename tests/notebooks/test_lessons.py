@@ -22,7 +22,9 @@ def test_the_lessons_are_all_there_and_no_other() -> None:
 
 def test_no_notebook_lies_elsewhere() -> None:
     """nbval looks at notebooks/ only: one in a folder below, or beside it, would never run."""
-    elsewhere = [path for folder in ("notebooks", "helpers", "tests", "sample_dcms") for path in (ROOT / folder).rglob("*.ipynb")]
+    elsewhere = [
+        path for folder in ("notebooks", "helpers", "tests", "sample_dcms") for path in (ROOT / folder).rglob("*.ipynb")
+    ]
     assert [path for path in elsewhere if path.parent != FOLDER and ".ipynb_checkpoints" not in path.parts] == []
 
 

@@ -39,7 +39,10 @@ def test_the_same_outputs_do_not_differ(outputs: list[Any]) -> None:
         ([printed("a"), picture()], [picture(), printed("a")]),
         ([picture()], []),
         ([new_output("error", ename="ValueError", evalue="no")], [new_output("error", ename="KeyError", evalue="no")]),
-        ([new_output("execute_result", data={"text/plain": "1"})], [new_output("execute_result", data={"text/plain": "2"})]),
+        (
+            [new_output("execute_result", data={"text/plain": "1"})],
+            [new_output("execute_result", data={"text/plain": "2"})],
+        ),
     ],
 )
 def test_other_text_is_noticed(stored: list[Any], new: list[Any]) -> None:

@@ -78,7 +78,9 @@ def test_a_kernel_that_dies_is_named(lesson: Write) -> None:
 def test_ctrl_c_is_clean(lesson: Write, tmp_path: Path) -> None:
     path = lesson(new_notebook(cells=[code("open('running', 'w').close()\nimport time; time.sleep(60)", 1)]))
     before = path.read_bytes()
-    program = "import pathlib, sys; from tests.notebooks.store import main; sys.exit(main([], pathlib.Path(sys.argv[1])))"
+    program = (
+        "import pathlib, sys; from tests.notebooks.store import main; sys.exit(main([], pathlib.Path(sys.argv[1])))"
+    )
     process = subprocess.Popen(
         [sys.executable, "-c", program, str(tmp_path)], cwd=run.ROOT, stderr=subprocess.PIPE, text=True
     )
