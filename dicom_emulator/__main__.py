@@ -92,7 +92,7 @@ def typed(name: str, flag: str) -> Any:
         try:
             return parse(name, flag, text)
         except ValueError as error:
-            raise argparse.ArgumentTypeError(str(error)) from None
+            raise argparse.ArgumentTypeError(str(error).removeprefix(f"{flag} ")) from None
 
     return convert
 

@@ -178,7 +178,7 @@ def test_a_picture_without_a_description_is_noticed(broken: Write) -> None:
         "open('/ho" + "me/anna/x.dcm')",
         "/ro" + "ot/x",
         "ey" + "JhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.ey" + "JzdWIiOiIxIn0",
-        "https://anna-lab.dicom.azurehealthcareapis.com",
+        "https://anna-lab.dic" + "om.azurehealthcareapis.com",
         "client.get(url, verify" + "=False)",
     ],
 )
