@@ -18,7 +18,7 @@ What follows the command goes to the program behind it:
   python3 run.py emulator --help                 which are listed this way
 """
 
-# Standard library only, and nothing newer than Python 3.8: an old Python must get far enough to be told what is missing.
+# Standard library only, and nothing newer than Python 3.8: an old Python must get far enough to be told what it lacks.
 from __future__ import annotations
 
 import errno
@@ -157,9 +157,10 @@ def install(locks: list[str], fresh: bool) -> None:
     python = str(venv_python())
     say("Installing the packages. This takes about a minute, and is done once.")
     if uv:
-        run_installer([uv, "pip", "install", "--python", python, "--require-hashes", "--compile-bytecode", *requirements])
+        command = [uv, "pip", "install", "--python", python, "--require-hashes", "--compile-bytecode"]
     else:
-        run_installer([python, "-m", "pip", "install", "--require-hashes", *requirements])
+        command = [python, "-m", "pip", "install", "--require-hashes"]
+    run_installer([*command, *requirements])
     # matplotlib lists the fonts of the machine when it is first imported. Better now than inside a lesson.
     say("Getting ready for the first lesson.")
     ask_venv("import matplotlib.pyplot")
@@ -345,7 +346,7 @@ def hand_over(command: list[str], env: dict[str, str], folder: str = str(ROOT)) 
     sys.stdout.flush()
     if os.name != "nt":
         os.execve(command[0], command, env)
-    # Windows has no exec that keeps the terminal: wait instead. Ctrl-C reaches both, and the child decides what it means.
+    # Windows has no exec that keeps the terminal: wait instead. Ctrl-C reaches both, and the child decides what it is.
     child = subprocess.Popen(command, env=env)
     while True:
         try:

@@ -34,7 +34,7 @@ ROWS, COLUMNS = 979, 985
 BACKGROUND = (195, 195, 195)
 
 # A shape says for each pixel whether it is inside. It gets two arrays that broadcast against each other: twice the
-# distance to the right of the centre, and twice the distance below it. Twice, because the centre may lie between pixels.
+# distance to the right of the centre, and twice the distance below it. Twice, as the centre may lie between pixels.
 Shape = Callable[[numpy.ndarray, numpy.ndarray], numpy.ndarray]
 
 
@@ -70,19 +70,17 @@ class Sample:
         return f"Fake DICOM - {self.name.replace('-', ' ').title()}"
 
 
+BLUE_CIRCLE_UID = UID_ROOT + "13273713909719068980354078852867170114"
+GREEN_SQUARE_UID = UID_ROOT + "12714725698140337137334606354172323212"
+RED_TRIANGLE_UID = UID_ROOT + "47359123102728459884412887463296905395"
 BLUE_SERIES = UID_ROOT + "77033797676425927098669402985243398207"
 GREEN_AND_RED_SERIES = UID_ROOT + "45787841905473114233124723359129632652"
 
-BLUE_CIRCLE = Sample(
-    "blue-circle", UID_ROOT + "13273713909719068980354078852867170114", BLUE_SERIES, 2, 1, circle, (63, 72, 204)
-)
-GREEN_SQUARE = Sample(
-    "green-square", UID_ROOT + "12714725698140337137334606354172323212", GREEN_AND_RED_SERIES, 1, 2, square, (34, 177, 76)
-)
-RED_TRIANGLE = Sample(
-    "red-triangle", UID_ROOT + "47359123102728459884412887463296905395", GREEN_AND_RED_SERIES, 1, 1, triangle, (237, 28, 36)
-)
-SAMPLES = [BLUE_CIRCLE, GREEN_SQUARE, RED_TRIANGLE]
+SAMPLES = [
+    Sample("blue-circle", BLUE_CIRCLE_UID, BLUE_SERIES, 2, 1, circle, (63, 72, 204)),
+    Sample("green-square", GREEN_SQUARE_UID, GREEN_AND_RED_SERIES, 1, 2, square, (34, 177, 76)),
+    Sample("red-triangle", RED_TRIANGLE_UID, GREEN_AND_RED_SERIES, 1, 1, triangle, (237, 28, 36)),
+]
 
 
 def draw(shape: Shape, colour: tuple[int, int, int]) -> numpy.ndarray:
@@ -198,7 +196,7 @@ def differences(folder: Path) -> list[str]:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="make_samples.py", description=__doc__.splitlines()[0])
-    parser.add_argument("folder", nargs="?", type=Path, default=FOLDER, help="where to write; default: beside this script")
+    parser.add_argument("folder", nargs="?", type=Path, default=FOLDER, help="where to write; default: this folder")
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when a file differs or is missing")
     options = parser.parse_args(arguments)
     if options.check:

@@ -9,7 +9,7 @@ from PIL import Image
 
 from tests.notebooks.store import joined
 
-# Mean difference of a channel, of 255. Another version of a font library moves edges of letters; another picture is far above.
+# Mean difference of a channel, of 255. Another font library moves the edges of letters; another picture is far above.
 TOLERANCE = 2.0
 
 

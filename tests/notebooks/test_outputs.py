@@ -79,7 +79,8 @@ def test_nbval_runs_with_the_pictures_compared(lesson: Callable[..., Path]) -> N
         output.data["text/plain"] = text
     path = lesson(new_notebook(cells=[code(SHOW_RED, number, output) for number, output in enumerate(stored, start=1)]))
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-c", "pyproject.toml", "-p", "conftest", "-p", "no:cacheprovider", "--color=no", str(path)],
+        [sys.executable, "-m", "pytest", "-c", "pyproject.toml", "-p", "conftest", "-p", "no:cacheprovider",
+         "--color=no", str(path)],
         cwd=ROOT, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert "1 failed, 1 passed" in done.stdout, done.stdout + done.stderr
