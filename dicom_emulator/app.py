@@ -14,6 +14,7 @@ from starlette.routing import Route
 
 from dicom_emulator.api import change_feed, health, search
 from dicom_emulator.api.delete import DELETE
+from dicom_emulator.api.rendered import RETRIEVE_RENDERED
 from dicom_emulator.api.retrieve import RETRIEVE, RETRIEVE_FRAMES, RETRIEVE_METADATA
 from dicom_emulator.api.store import STORE
 from dicom_emulator.api.transaction import Resource, Service, UnsupportedVersion
@@ -49,7 +50,9 @@ ROUTES = [
     Resource(A_SERIES + "/instances", GET=search.INSTANCES_OF_SERIES),
     Resource(INSTANCE, GET=RETRIEVE, DELETE=DELETE),
     Resource(INSTANCE + "/metadata", GET=RETRIEVE_METADATA),
+    Resource(INSTANCE + "/rendered", GET=RETRIEVE_RENDERED),
     Resource(INSTANCE + "/frames/{frames}", GET=RETRIEVE_FRAMES),
+    Resource(INSTANCE + "/frames/{frames}/rendered", GET=RETRIEVE_RENDERED),
     Resource("/changefeed", GET=change_feed.LIST),
     Resource("/changefeed/latest", GET=change_feed.LATEST),
     Route("/health/check", health.check),

@@ -11,8 +11,7 @@ from dicom_emulator.api.parameters import whole_number
 from dicom_emulator.api.transaction import Call, Transaction
 from dicom_emulator.archive import StoredInstance
 from dicom_emulator.blocking import run_blocking
-from dicom_emulator.dicom.frames import Native
-from dicom_emulator.dicom.transcode import CannotTranscode, transcode_file, transcode_frame
+from dicom_emulator.dicom.transcode import CannotTranscode, transcode_file, transcode_frames
 from dicom_emulator.errors import BadRequest, InvalidParameter, NotAcceptable, NotFound
 from dicom_emulator.extent import Extent
 from dicom_emulator.versions import Version
@@ -83,7 +82,7 @@ async def retrieve_instances(call: Call) -> Response:
             for instance in instances
         )
     else:
-        check_transcode_size(call, instances[0])
+        check_size(call, instances[0])
         bodies = iter([await transcoded(instances[0], choice)])
     return multipart(bodies) if choice.multipart else single(next(bodies))
 
@@ -96,7 +95,8 @@ def labelled(choice: Choice, transfer_syntax: str, *pieces: bytes | Extent) -> B
     return Body(f"{choice.media_type}; transfer-syntax={transfer_syntax}", pieces)
 
 
-def check_transcode_size(call: Call, instance: StoredInstance) -> None:
+def check_size(call: Call, instance: StoredInstance) -> None:
+    """Refuse to convert what is too large. Raises NotAcceptable."""
     limit = call.service.settings.max_transcode_size
     if instance.size > limit:
         raise NotAcceptable(
@@ -143,20 +143,19 @@ async def retrieve_frames(call: Call) -> Response:
     if frames is None or max(numbers) > frames.count:
         raise NotFound("frame")
     if not as_stored(instance, choice):
-        check_transcode_size(call, instance)
-    bodies = [await frame_body(instance, choice, number) for number in numbers]
+        check_size(call, instance)
+        transfer_syntax = choice.transfer_syntax
+        try:
+            found_frames = await run_blocking(
+                transcode_frames, instance.path, frames, numbers, instance.transfer_syntax, transfer_syntax
+            )
+        except CannotTranscode:
+            raise NotAcceptable(NO_TRANSCODING) from None
+    else:
+        transfer_syntax = instance.transfer_syntax
+        found_frames = await run_blocking(lambda: [frames.frame(instance.path, number) for number in numbers])
+    bodies = [labelled(choice, transfer_syntax, *pieces) for pieces in found_frames]
     return multipart(bodies) if choice.multipart else single(bodies[0])
-
-
-async def frame_body(instance: StoredInstance, choice: Choice, number: int) -> Body:
-    assert instance.frames is not None
-    if as_stored(instance, choice):
-        pieces = await run_blocking(instance.frames.frame, instance.path, number)
-        return labelled(choice, instance.transfer_syntax, *pieces)
-    if not isinstance(instance.frames, Native) or choice.transfer_syntax != ExplicitVRLittleEndian:
-        raise NotAcceptable(NO_TRANSCODING)
-    pieces = await run_blocking(transcode_frame, instance.path, instance.frames, number)
-    return labelled(choice, choice.transfer_syntax, *pieces)
 
 
 RETRIEVE_FRAMES = Transaction(retrieve_frames, action="read", bind=bind_frames)

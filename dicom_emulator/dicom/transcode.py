@@ -1,4 +1,4 @@
-"""A stored file in another transfer syntax. So far between uncompressed ones (PS3.5 §7, annex A)."""
+"""A stored file or its frames in another transfer syntax (PS3.5 §7, annex A)."""
 
 import struct
 from io import BytesIO
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy
+from pydicom.encaps import encapsulate
 from pydicom.filewriter import write_file_meta_info
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
@@ -15,13 +16,18 @@ from pydicom.uid import (
     JPEG2000Lossless,
 )
 
-from dicom_emulator.dicom.frames import BITS_ALLOCATED, PIXEL_DATA, Native, cut, word_size
-from dicom_emulator.dicom.part10 import DataSet, Element, data_set_bytes, read_elements, read_meta
+from dicom_emulator.dicom.attributes import tag_of
+from dicom_emulator.dicom.frames import BITS_ALLOCATED, PIXEL_DATA, FrameMap, Native, cut, word_size
+from dicom_emulator.dicom.part10 import UNDEFINED, DataSet, Element, data_set_bytes, read_elements, read_meta
+from dicom_emulator.dicom.pixels import CannotDecode, decode, encode_jpeg_2000
 from dicom_emulator.extent import Piece
 
+TARGETS = {ExplicitVRLittleEndian, JPEG2000Lossless}
 UNCOMPRESSED = {ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian}
 IMPLEMENTATION_CLASS_UID = "1.3.6.1.4.1.311.129"
 IMPLEMENTATION_VERSION = "DICOM-EMULATOR"
+PHOTOMETRIC_INTERPRETATION = tag_of("PhotometricInterpretation")
+PLANAR_CONFIGURATION = tag_of("PlanarConfiguration")
 LONG_FORM = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"})
 
 
@@ -31,11 +37,14 @@ class CannotTranscode(ValueError):
 
 def transcode_file(path: Path, source_syntax: str, target: str) -> bytes:
     """The whole file in the transfer syntax `target`. Raises CannotTranscode."""
+    if target not in TARGETS:
+        raise CannotTranscode
     with path.open("rb") as file:
         meta = read_meta(file)
         with data_set_bytes(file, path.stat().st_size, source_syntax) as (source, end):
             data_set = read_elements(source, end, source_syntax)
-            check_supported(data_set, source_syntax, target)
+            if needs_codec(data_set, source_syntax, target):
+                data_set.elements |= recoded(path, target)
             body = b"".join(encode(element, source, data_set) for _, element in sorted(data_set.elements.items()))
     meta.TransferSyntaxUID = target
     meta.ImplementationClassUID = IMPLEMENTATION_CLASS_UID
@@ -46,20 +55,53 @@ def transcode_file(path: Path, source_syntax: str, target: str) -> bytes:
     return out.getvalue() + body
 
 
-def check_supported(data_set: DataSet, source_syntax: str, target: str) -> None:
+def needs_codec(data_set: DataSet, source_syntax: str, target: str) -> bool:
     has_pixels = any(tag in data_set.elements for tag in PIXEL_DATA)
-    if not has_pixels and target in {ExplicitVRLittleEndian, JPEG2000Lossless}:
-        return
-    if target != ExplicitVRLittleEndian or source_syntax not in UNCOMPRESSED:
-        raise CannotTranscode
+    return has_pixels and (source_syntax not in UNCOMPRESSED or target != ExplicitVRLittleEndian)
 
 
-def transcode_frame(path: Path, frames: Native, number: int) -> tuple[Piece, ...]:
-    """One uncompressed frame in little endian byte order."""
+def recoded(path: Path, target: str) -> dict[int, Element]:
+    """The attributes of the image that change with its transfer syntax."""
+    frames, description = [], {}
+    try:
+        for pixels, description in decode(path):
+            frames.append(
+                pixels.tobytes() if target == ExplicitVRLittleEndian else encode_jpeg_2000(pixels, description)
+            )
+    except CannotDecode as error:
+        raise CannotTranscode(str(error)) from None
+    photometric = description["photometric_interpretation"].encode()
+    elements = [Element(PHOTOMETRIC_INTERPRETATION, "CS", photometric + b" " * (len(photometric) % 2), 0, 0, True)]
+    if description["samples_per_pixel"] > 1:
+        elements.append(Element(PLANAR_CONFIGURATION, "US", b"\0\0", 0, 2, True))
+    if target == ExplicitVRLittleEndian:
+        value = b"".join(frames)
+        vr = "OB" if description["bits_allocated"] <= 8 else "OW"
+        elements.append(Element(PIXEL_DATA[0], vr, value + b"\0" * (len(value) % 2), 0, len(value), True))
+    else:
+        elements.append(Element(PIXEL_DATA[0], "OB", encapsulate(frames), 0, None, True))
+    return {element.tag: element for element in elements}
+
+
+def transcode_frames(
+    path: Path, frames: FrameMap, numbers: list[int], source_syntax: str, target: str
+) -> list[tuple[Piece, ...]]:
+    """The frames `numbers` as they are in the transfer syntax `target`. Raises CannotTranscode."""
+    if isinstance(frames, Native) and target == ExplicitVRLittleEndian:
+        return little_endian_frames(path, frames, numbers)
+    try:
+        if target == ExplicitVRLittleEndian:
+            return [(pixels.tobytes(),) for pixels, _ in decode(path, numbers)]
+        return [(encode_jpeg_2000(pixels, description),) for pixels, description in decode(path, numbers)]
+    except CannotDecode as error:
+        raise CannotTranscode(str(error)) from None
+
+
+def little_endian_frames(path: Path, frames: Native, numbers: list[int]) -> list[tuple[Piece, ...]]:
     if frames.word == 1:
-        return frames.frame(path, number)
+        return [frames.frame(path, number) for number in numbers]
     pixel_data = swap(frames.read(path), frames.word)
-    return (cut(pixel_data, (number - 1) * frames.frame_bits, frames.frame_bits),)
+    return [(cut(pixel_data, (number - 1) * frames.frame_bits, frames.frame_bits),) for number in numbers]
 
 
 def encode(element: Element, source: BinaryIO, data_set: DataSet) -> bytes:
@@ -68,6 +110,9 @@ def encode(element: Element, source: BinaryIO, data_set: DataSet) -> bytes:
         value = b"".join(encode_item(item, source) for item in element.items)
     else:
         value = little_endian_value(element, source, data_set)
+    if element.items is None and element.length is None:  # encapsulated pixel data (PS3.5 annex A.4)
+        head = struct.pack("<HH2sHL", element.tag >> 16, element.tag & 0xFFFF, b"OB", 0, UNDEFINED)
+        return head + value + struct.pack("<HHL", 0xFFFE, 0xE0DD, 0)
     vr = element.vr if len(value) <= 0xFFFF or element.vr in LONG_FORM else "UN"  # PS3.5 §6.2.2, note
     length = struct.pack("<HL", 0, len(value)) if vr in LONG_FORM else struct.pack("<H", len(value))
     return struct.pack("<HH2s", element.tag >> 16, element.tag & 0xFFFF, vr.encode()) + length + value
