@@ -16,7 +16,7 @@ from dicom_emulator.api import change_feed, health, search
 from dicom_emulator.api.delete import DELETE
 from dicom_emulator.api.rendered import RETRIEVE_RENDERED
 from dicom_emulator.api.retrieve import RETRIEVE, RETRIEVE_FRAMES, RETRIEVE_METADATA
-from dicom_emulator.api.store import STORE
+from dicom_emulator.api.store import STORE, STORE_OR_REPLACE
 from dicom_emulator.api.transaction import Resource, Service, UnsupportedVersion
 from dicom_emulator.archive import Archive
 from dicom_emulator.control import identity
@@ -38,10 +38,10 @@ A_SERIES = STUDY + "/series/{series}"
 INSTANCE = A_SERIES + "/instances/{instance}"
 
 ROUTES = [
-    Resource("/studies", GET=search.STUDIES, POST=STORE),
+    Resource("/studies", GET=search.STUDIES, POST=STORE, PUT=STORE_OR_REPLACE),
     Resource("/series", GET=search.SERIES),
     Resource("/instances", GET=search.INSTANCES),
-    Resource(STUDY, GET=RETRIEVE, POST=STORE, DELETE=DELETE),
+    Resource(STUDY, GET=RETRIEVE, POST=STORE, PUT=STORE_OR_REPLACE, DELETE=DELETE),
     Resource(STUDY + "/metadata", GET=RETRIEVE_METADATA),
     Resource(STUDY + "/series", GET=search.SERIES_OF_STUDY),
     Resource(STUDY + "/instances", GET=search.INSTANCES_OF_STUDY),

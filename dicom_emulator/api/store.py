@@ -1,4 +1,4 @@
-"""STOW-RS: POST /studies and /studies/{study} (PS3.18 §10.5; conformance statement, Store)."""
+"""STOW-RS: POST and PUT /studies and /studies/{study} (PS3.18 §10.5; conformance statement, Store)."""
 
 import json
 from pathlib import Path
@@ -20,20 +20,33 @@ PIECE = 1024 * 1024  # bytes of the body that are taken to the disk at a time
 SEVERAL_VALUES = "One or more indexed Dicom tag(s) have multiple values, only first value is indexed."
 
 
-async def store(call: Call) -> Response:
+def storing(replace: bool) -> Transaction:
+    """The transaction that refuses instances that are there already, or the one that replaces them."""
+
+    async def handler(call: Call) -> Response:
+        return await store(call, replace)
+
+    return Transaction(
+        handler, action="write", answers_dicom_json=True, consumes=("application/dicom", "multipart/related")
+    )
+
+
+STORE = storing(replace=False)
+STORE_OR_REPLACE = storing(replace=True)
+
+
+async def store(call: Call, replace: bool) -> Response:
     identifiers = call.identifiers()
     study = identifiers[0] if identifiers else None
     parts = await receive_parts(call)
     try:
         outcomes = [
-            await run_blocking(ingest, call.archive, part.path, study, call.version.strict_validation) for part in parts
+            await run_blocking(ingest, call.archive, part.path, study, call.version.strict_validation, replace)
+            for part in parts
         ]
     finally:
         discard(parts)
     return answer(call, outcomes, study)
-
-
-STORE = Transaction(store, action="write", answers_dicom_json=True, consumes=("application/dicom", "multipart/related"))
 
 
 async def receive_parts(call: Call) -> list[SpooledPart]:

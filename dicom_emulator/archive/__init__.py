@@ -77,21 +77,23 @@ class Archive:
             if free:
                 self._creating.discard(identifiers)
 
-    def add(self, incoming: Path, new: NewInstance) -> int:
+    def add(self, incoming: Path, new: NewInstance, replace: bool = False) -> int:
         """Move the file into place and commit its index rows, metadata and event at once. Returns the watermark.
 
-        Raises AlreadyExists; then nothing is changed.
+        Raises AlreadyExists, unless told to `replace`; then nothing is changed.
         """
-        if self.instances(*new.identifiers):
+        if not replace and self.instances(*new.identifiers):
             raise AlreadyExists
         name = self.files.place(incoming)
         try:
             with self.index.transaction() as transaction:
+                replaced = take_out(transaction, new.identifiers) if replace else []
                 watermark = insert(transaction, name, new)
-                change_feed.record(transaction, "Create", new.identifiers, watermark)
+                change_feed.record(transaction, "Update" if replaced else "Create", new.identifiers, watermark)
         except BaseException:
             self.files.remove(name)
             raise
+        self.files.discard(replaced)
         return watermark
 
     def instances(self, *identifiers: str) -> list[StoredInstance]:
@@ -180,6 +182,15 @@ def insert(transaction: sqlite3.Connection, name: str, new: NewInstance) -> int:
     assert cursor.lastrowid is not None
     transaction.execute("INSERT INTO metadata VALUES (?, ?)", (cursor.lastrowid, new.metadata))
     return cursor.lastrowid
+
+
+def take_out(transaction: sqlite3.Connection, identifiers: tuple[str, str, str]) -> list[str]:
+    """Make room for another version of an instance: its series and study stay. Returns the names of its files."""
+    rows = transaction.execute(f"SELECT watermark, file {FROM} {''.join(WHERE_LEVEL)}", identifiers).fetchall()
+    for row in rows:
+        transaction.execute("DELETE FROM metadata WHERE watermark = ?", [row["watermark"]])
+        transaction.execute("DELETE FROM instance WHERE watermark = ?", [row["watermark"]])
+    return [row["file"] for row in rows]
 
 
 def upsert(transaction: sqlite3.Connection, level: str, identity: dict[str, str | int], new: NewInstance) -> int:

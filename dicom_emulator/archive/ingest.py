@@ -60,15 +60,15 @@ class NewInstance:
     size: int
 
 
-def ingest(archive: "Archive", incoming: Path, study: str | None, strict: bool) -> Outcome:
+def ingest(archive: "Archive", incoming: Path, study: str | None, strict: bool, replace: bool = False) -> Outcome:
     """Store the file `incoming`, or say why not. The file is gone from there afterwards."""
     try:
-        return ingest_file(archive, incoming, study, strict)
+        return ingest_file(archive, incoming, study, strict, replace)
     finally:
         incoming.unlink(missing_ok=True)
 
 
-def ingest_file(archive: "Archive", incoming: Path, study: str | None, strict: bool) -> Outcome:
+def ingest_file(archive: "Archive", incoming: Path, study: str | None, strict: bool, replace: bool) -> Outcome:
     try:
         file = part10.read(incoming)
         verdict = validate(file, study, strict)
@@ -84,7 +84,7 @@ def ingest_file(archive: "Archive", incoming: Path, study: str | None, strict: b
             if not free:
                 outcome.failure_reason = BEING_CREATED
             else:
-                archive.add(incoming, new)
+                archive.add(incoming, new, replace)
     except AlreadyExists:
         outcome.failure_reason = ALREADY_EXISTS
     except (OSError, sqlite3.Error):

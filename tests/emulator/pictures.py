@@ -1,0 +1,125 @@
+"""Images for the tests of codecs: all that come with pydicom, and small ones whose samples are known beforehand."""
+
+import warnings
+from base64 import b64decode
+from functools import cache
+from io import BytesIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import gdcm
+import numpy
+import pytest
+from pydicom import Dataset, dcmread
+from pydicom.encaps import encapsulate
+from pydicom.pixels import pixel_array
+from pydicom.uid import UID, generate_uid
+
+from tests.emulator.dicom_files import instance, part10, uids
+from tests.emulator.test_store_bytes import CUT_OFF, FOLDER, REQUIRED, WITHOUT_VR, bundled_files
+
+EXPLICIT, BIG_ENDIAN, DEFLATED = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"
+IMPLICIT, JPEG_BASELINE, JPEG_LOSSLESS, JPEG_LOSSLESS_SV1 = (
+    "1.2.840.10008.1.2", "1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70"
+)  # fmt: skip
+JPEG_LS, JPEG_2000, JPEG_2000_LOSSY = "1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91"
+HTJ2K, RLE = "1.2.840.10008.1.2.4.201", "1.2.840.10008.1.2.5"
+UNCOMPRESSED = {IMPLICIT, EXPLICIT, BIG_ENDIAN, DEFLATED}
+LOSSLESS = [JPEG_LOSSLESS, JPEG_LOSSLESS_SV1, JPEG_LS, JPEG_2000, RLE]
+
+# Code streams made with OpenJPH, since nothing that pydicom uses encodes HTJ2K: 6 rows, 8 columns, see `htj2k`.
+HTJ2K_GREY = b64decode("@MONO@")
+HTJ2K_RGB = b64decode("@RGB@")
+
+
+def all_files() -> Any:
+    """A parameter "file" for each DICOM file that comes with pydicom, but those that are cut off."""
+    files = [file for file in bundled_files() if is_dicom(file)]
+    return pytest.mark.parametrize("file", files, ids=lambda file: file.relative_to(FOLDER).as_posix())
+
+
+def is_dicom(file: Path) -> bool:
+    content = file.read_bytes()
+    return file.name not in CUT_OFF and (content[128:132] == b"DICM" or content[:2] in {b"\2\0", b"\x08\0"})
+
+
+def storable(file: Path) -> bytes:
+    """The file; where the service would refuse it, with the attributes that it lacks."""
+    content = file.read_bytes()
+    dataset = dcmread(BytesIO(content), force=True)
+    if all(dataset.get(keyword) for keyword in (*REQUIRED, "PatientID")) and file.name not in WITHOUT_VR:
+        return content
+    for element in list(dataset) if file.name in WITHOUT_VR else []:
+        dataset[element.tag] = element  # reading it has found its VR
+    for keyword in REQUIRED:
+        if not dataset.get(keyword):
+            setattr(dataset, keyword, generate_uid())
+    dataset.PatientID = dataset.get("PatientID") or "P1"
+    if "TransferSyntaxUID" not in dataset.file_meta:
+        return part10(dataset, IMPLICIT if dataset.original_encoding[0] else EXPLICIT)
+    buffer = BytesIO()
+    dataset.save_as(buffer)
+    return buffer.getvalue()
+
+
+def samples(content: bytes) -> numpy.ndarray | None:
+    """The pixels as pydicom decodes them, frames first, YBR turned to RGB; None where it cannot."""
+    dataset = dcmread(BytesIO(content), force=True)
+    try:
+        pixels = pixel_array(dataset)
+    except Exception:  # whatever it is that a codec does not like
+        return None
+    return pixels if int(dataset.get("NumberOfFrames") or 1) > 1 else pixels[numpy.newaxis]
+
+
+def has_pixels(content: bytes) -> bool:
+    return "PixelData" in dcmread(BytesIO(content), force=True)
+
+
+def picture(pixels: numpy.ndarray, syntax: str = EXPLICIT, **attributes: Any) -> bytes:
+    """An image of the samples (frames, rows, columns) or (frames, rows, columns, 3), losslessly in any syntax.
+
+    `attributes` replace what the array says of itself; PlanarConfiguration 1 orders the samples by plane.
+    """
+    colour = pixels.ndim == 4
+    bits = pixels.dtype.itemsize * 8
+    described = {
+        "NumberOfFrames": len(pixels), "Rows": pixels.shape[1], "Columns": pixels.shape[2],
+        "SamplesPerPixel": 3 if colour else 1, "PhotometricInterpretation": "RGB" if colour else "MONOCHROME2",
+        "BitsAllocated": bits, "BitsStored": bits, "PixelRepresentation": int(pixels.dtype.kind == "i"),
+    } | ({"PlanarConfiguration": 0} if colour else {}) | attributes  # fmt: skip
+    described.setdefault("HighBit", described["BitsStored"] - 1)
+    by_plane = pixels.transpose(0, 3, 1, 2) if described.get("PlanarConfiguration") else pixels
+    raw = by_plane.astype(pixels.dtype.newbyteorder(">" if syntax == BIG_ENDIAN else "<")).tobytes()
+    native = syntax if syntax in UNCOMPRESSED else EXPLICIT
+    file = instance(native, pixels=raw + b"\0" * (len(raw) % 2), **described)
+    if bits > 8:
+        file = file.replace(b"\x7f\xe0\0\x10OB" if syntax == BIG_ENDIAN else b"\xe0\x7f\x10\0OB", ow(syntax))
+    return file if syntax in UNCOMPRESSED else compress(file, syntax)
+
+
+def ow(syntax: str) -> bytes:
+    return b"\x7f\xe0\0\x10OW" if syntax == BIG_ENDIAN else b"\xe0\x7f\x10\0OW"
+
+
+def compress(file: bytes, syntax: str) -> bytes:
+    """The uncompressed `file` in a compressed transfer syntax, made by GDCM."""
+    names = {
+        JPEG_LOSSLESS: "JPEGLosslessProcess14", JPEG_LOSSLESS_SV1: "JPEGLosslessProcess14_1",
+        JPEG_LS: "JPEGLSLossless", JPEG_2000: "JPEG2000Lossless", RLE: "RLELossless",
+    }  # fmt: skip
+    with TemporaryDirectory() as folder:
+        before, after = Path(folder, "before"), Path(folder, "after")
+        before.write_bytes(file)
+        reader, change, writer = gdcm.ImageReader(), gdcm.ImageChangeTransferSyntax(), gdcm.ImageWriter()
+        reader.SetFileName(str(before))
+        assert reader.Read()
+        change.SetTransferSyntax(gdcm.TransferSyntax(getattr(gdcm.TransferSyntax, names[syntax])))
+        change.SetInput(reader.GetImage())
+        assert change.Change()
+        writer.SetFileName(str(after))
+        writer.SetFile(reader.GetFile())
+        writer.SetImage(change.GetOutput())
+        assert writer.Write()
+        return after.read_bytes()
