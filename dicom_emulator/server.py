@@ -14,6 +14,7 @@ from typing import Any, Callable, Iterator, NamedTuple
 
 import uvicorn
 
+from dicom_emulator.api.transaction import Service
 from dicom_emulator.app import create_app
 from dicom_emulator.archive import Archive
 from dicom_emulator.control import identity
@@ -53,7 +54,7 @@ class RunningServer:
     """An emulator that answers at `url`; `credential` and `environment` sign in to it as the owner."""
 
     url: str
-    tokens: TokenIssuer
+    service: Service
 
     @property
     def credential(self) -> Credential:
@@ -63,11 +64,15 @@ class RunningServer:
         """Signs in as "owner" or "reader"."""
         if person not in ROLES:
             raise ValueError(f"nobody is called {person!r} here; there are: {', '.join(ROLES)}")
-        return Credential(self.tokens, person)
+        return Credential(self.service.tokens, person)
 
     @property
     def environment(self) -> dict[str, str]:
         return environment(self.url)
+
+    def reset(self) -> None:
+        """Forget everything that was stored, as POST /_emulator/reset does."""
+        self.service.archive.reset()
 
 
 def environment(url: str) -> dict[str, str]:
@@ -203,7 +208,7 @@ def running(**settings: Any) -> Iterator[RunningServer]:
             if not thread.is_alive():
                 raise RuntimeError("the emulator did not start; its log says why")
         try:
-            yield RunningServer(urls[0], server.config.app.state.service.tokens)
+            yield RunningServer(urls[0], server.config.app.state.service)
         finally:
             server.should_exit = True
             thread.join(GRACEFUL_SHUTDOWN)

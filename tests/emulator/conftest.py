@@ -57,7 +57,7 @@ def emulator() -> Iterator[dicom_emulator.RunningServer]:
 @pytest.fixture
 def service(emulator: dicom_emulator.RunningServer) -> Service:
     """An empty emulator. `owner` may do everything, `reader` may read, `nobody` sends no token."""
-    requests.post(f"{emulator.url}/_emulator/reset", timeout=10).raise_for_status()
+    emulator.reset()
     scope = "https://dicom.healthcareapis.azure.com/.default"
     return Service(
         url=emulator.url,

@@ -28,9 +28,22 @@ HTJ2K, RLE = "1.2.840.10008.1.2.4.201", "1.2.840.10008.1.2.5"
 UNCOMPRESSED = {IMPLICIT, EXPLICIT, BIG_ENDIAN, DEFLATED}
 LOSSLESS = [JPEG_LOSSLESS, JPEG_LOSSLESS_SV1, JPEG_LS, JPEG_2000, RLE]
 
-# Code streams made with OpenJPH, since nothing that pydicom uses encodes HTJ2K: 6 rows, 8 columns, see `htj2k`.
-HTJ2K_GREY = b64decode("@MONO@")
-HTJ2K_RGB = b64decode("@RGB@")
+# Code streams made with OpenJPH, since nothing that pydicom uses encodes HTJ2K, and the samples that went in.
+ROW, COLUMN = numpy.mgrid[:6, :8]
+GREY = (ROW * 300 + COLUMN * 17).astype("uint16")
+RGB = numpy.stack([ROW * 40, COLUMN * 30, (ROW + COLUMN) * 15], -1).astype("uint8")
+HTJ2K_GREY = b64decode(
+    "/0//UQApQAAAAAAIAAAABgAAAAAAAAAAAAAACAAAAAYAAAAAAAAAAAABDwEB/1AACAACAAAACv9SAAwAAgABAAUEBEAB/1wAEyCI"
+    "kJCQkJCQkJCQkJCQiIiI/2QAFwABT3BlbkpQSCBWZXIgMC4yNi4zLv+QAAoAAAAAAFgAAf+TwAAm2foFB3QAAADAABLAABMAmgEH"
+    "dAD0+QMHdADAABNAABMAivIAgnQAyeQAIjQAwAAqIAAVYACAoAIwAnYAVlpppZXAQgG+tgD/2Q=="
+)
+HTJ2K_RGB = b64decode(
+    "/0//UQAvQAAAAAAIAAAABgAAAAAAAAAAAAAACAAAAAYAAAAAAAAAAAADBwEBBwEBBwEB/1AACAACAAAAA/9SAAwAAgABAQUEBEAB"
+    "/1wAEyBQWFhYWFhYWFhYWFhYUFBQ/2QAFwABT3BlbkpQSCBWZXIgMC4yNi4zLv+QAAoAAAAAANkAAf+TwBKA7wCHdADAEgD9J3MA"
+    "wBKA/ADHdAAAAAAAAADACWAEsAJAqgEHdAD0AId0AP4AYwDACWAEoIcBB3QA/gCHdADACWAEoBEBh3QAUgGHdADACeAEcAJAgEBZ"
+    "AEK0AADjAPwA4wDACaAEYMPwAIJ0AAYzAMAJoASAhcIBAnQAmRIzAMAVMAVEATCMiPwALUASpgA01/pyb94FAIACnPw1AMATwBUA"
+    "3f2jI8J1AJxz/sHJvrUAwBUQBVB776ACMAJ2AE6n0/nAEIG+tgD/2Q=="
+)
 
 
 def all_files() -> Any:
@@ -94,13 +107,7 @@ def picture(pixels: numpy.ndarray, syntax: str = EXPLICIT, **attributes: Any) ->
     raw = by_plane.astype(pixels.dtype.newbyteorder(">" if syntax == BIG_ENDIAN else "<")).tobytes()
     native = syntax if syntax in UNCOMPRESSED else EXPLICIT
     file = instance(native, pixels=raw + b"\0" * (len(raw) % 2), **described)
-    if bits > 8:
-        file = file.replace(b"\x7f\xe0\0\x10OB" if syntax == BIG_ENDIAN else b"\xe0\x7f\x10\0OB", ow(syntax))
     return file if syntax in UNCOMPRESSED else compress(file, syntax)
-
-
-def ow(syntax: str) -> bytes:
-    return b"\x7f\xe0\0\x10OW" if syntax == BIG_ENDIAN else b"\xe0\x7f\x10\0OW"
 
 
 def compress(file: bytes, syntax: str) -> bytes:
