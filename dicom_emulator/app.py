@@ -19,7 +19,7 @@ from dicom_emulator.api.retrieve import RETRIEVE, RETRIEVE_FRAMES, RETRIEVE_META
 from dicom_emulator.api.store import STORE, STORE_OR_REPLACE
 from dicom_emulator.api.transaction import Resource, Service, UnsupportedVersion
 from dicom_emulator.archive import Archive
-from dicom_emulator.control import identity
+from dicom_emulator.control import faults, identity, request_log
 from dicom_emulator.control.reset import reset
 from dicom_emulator.errors import INTERNAL_ERROR, UNAVAILABLE, ServiceError
 from dicom_emulator.middleware import (
@@ -58,16 +58,29 @@ ROUTES = [
     Route("/health/check", health.check),
     Route(identity.PATH, identity.token),
     Route("/_emulator/reset", reset, methods=["POST"]),
+    Route("/_emulator/requests", request_log.list_exchanges, methods=["GET"]),
+    Route("/_emulator/requests", request_log.clear_exchanges, methods=["DELETE"]),
+    Route("/_emulator/faults", faults.list_faults, methods=["GET"]),
+    Route("/_emulator/faults", faults.add_fault, methods=["POST"]),
+    Route("/_emulator/faults", faults.clear_faults, methods=["DELETE"]),
 ]
 log = logging.getLogger("dicom_emulator")
 
 
 def create_app(settings: Settings, archive: Archive) -> Starlette:
     """The emulator as an ASGI application over an open archive."""
+    exchanges, rules = request_log.new_exchanges(), list[faults.Fault]()
     app = Starlette(
         routes=ROUTES,
-        middleware=[Middleware(RequestLog), Middleware(CommonHeaders), *cors(settings)]
-        + [Middleware(ReadBeforeRefusing), Middleware(QueryScreening)],
+        middleware=[
+            Middleware(RequestLog),
+            Middleware(request_log.RecordExchanges, exchanges=exchanges),
+            Middleware(CommonHeaders),
+            *cors(settings),
+            Middleware(ReadBeforeRefusing),
+            Middleware(faults.InjectFaults, faults=rules),
+            Middleware(QueryScreening),
+        ],
         exception_handlers={
             ServiceError: refused,
             UnsupportedVersion: unsupported_version,
@@ -78,6 +91,7 @@ def create_app(settings: Settings, archive: Archive) -> Starlette:
         },
     )
     app.router.redirect_slashes = False
+    app.state.exchanges, app.state.faults = exchanges, rules
     app.state.service = Service(settings, archive, TokenIssuer(archive.token_secret(), settings.token_lifetime))
     return app
 

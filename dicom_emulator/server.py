@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any, Callable, Iterator, NamedTuple
 
 import uvicorn
+from starlette.datastructures import State
 
-from dicom_emulator.api.transaction import Service
 from dicom_emulator.app import create_app
 from dicom_emulator.archive import Archive
 from dicom_emulator.control import identity
+from dicom_emulator.control.reset import start_anew
 from dicom_emulator.control.seed import seed
 from dicom_emulator.settings import Settings
 from dicom_emulator.wire.auth import ROLES, TokenIssuer
@@ -54,7 +55,7 @@ class RunningServer:
     """An emulator that answers at `url`; `credential` and `environment` sign in to it as the owner."""
 
     url: str
-    service: Service
+    state: State  # of the application
 
     @property
     def credential(self) -> Credential:
@@ -64,15 +65,15 @@ class RunningServer:
         """Signs in as "owner" or "reader"."""
         if person not in ROLES:
             raise ValueError(f"nobody is called {person!r} here; there are: {', '.join(ROLES)}")
-        return Credential(self.service.tokens, person)
+        return Credential(self.state.service.tokens, person)
 
     @property
     def environment(self) -> dict[str, str]:
         return environment(self.url)
 
     def reset(self) -> None:
-        """Forget everything that was stored, as POST /_emulator/reset does."""
-        self.service.archive.reset()
+        """An empty archive, no faults, an empty request log: what POST /_emulator/reset does."""
+        start_anew(self.state)
 
 
 def environment(url: str) -> dict[str, str]:
@@ -208,7 +209,7 @@ def running(**settings: Any) -> Iterator[RunningServer]:
             if not thread.is_alive():
                 raise RuntimeError("the emulator did not start; its log says why")
         try:
-            yield RunningServer(urls[0], server.config.app.state.service)
+            yield RunningServer(urls[0], server.config.app.state)
         finally:
             server.should_exit = True
             thread.join(GRACEFUL_SHUTDOWN)

@@ -39,6 +39,7 @@ async def store(call: Call, replace: bool) -> Response:
     identifiers = call.identifiers()
     study = identifiers[0] if identifiers else None
     parts = await receive_parts(call)
+    call.request.scope["dicom_emulator.parts"] = [{"bytes": part.size} for part in parts]  # for the request log
     try:
         outcomes = [
             await run_blocking(ingest, call.archive, part.path, study, call.version.strict_validation, replace)

@@ -1,16 +1,21 @@
-"""POST /_emulator/reset: an empty archive, as if the emulator had been started anew."""
+"""POST /_emulator/reset: an empty archive, no faults, no request log, as if the emulator had been started anew."""
 
-from urllib.parse import urlsplit
-
+from starlette.datastructures import State
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import Response
 
 from dicom_emulator.blocking import run_blocking
+from dicom_emulator.control.origin import refuse_foreign_pages
+
+
+def start_anew(state: State) -> None:
+    """Forget what was stored, what was asked for, and which faults were set."""
+    state.service.archive.reset()
+    state.faults.clear()
+    state.exchanges.clear()
 
 
 async def reset(request: Request) -> Response:
-    origin = request.headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc != request.url.netloc:
-        return PlainTextResponse("Another origin's page may not control the emulator.", 403)
-    await run_blocking(request.app.state.service.archive.reset)
+    refuse_foreign_pages(request)
+    await run_blocking(start_anew, request.app.state)
     return Response(status_code=204)

@@ -1,8 +1,6 @@
 """Images for the tests of codecs: all that come with pydicom, and small ones whose samples are known beforehand."""
 
-import warnings
 from base64 import b64decode
-from functools import cache
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,10 +12,10 @@ import pytest
 from pydicom import Dataset, dcmread
 from pydicom.encaps import encapsulate
 from pydicom.pixels import pixel_array
-from pydicom.uid import UID, generate_uid
+from pydicom.uid import generate_uid
 
-from tests.emulator.dicom_files import instance, part10, uids
-from tests.emulator.test_store_bytes import CUT_OFF, FOLDER, REQUIRED, WITHOUT_VR, bundled_files
+from tests.emulator.dicom_files import instance
+from tests.emulator.test_store_bytes import CUT_OFF, FOLDER, REQUIRED, bundled_files, fault
 
 EXPLICIT, BIG_ENDIAN, DEFLATED = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"
 IMPLICIT, JPEG_BASELINE, JPEG_LOSSLESS, JPEG_LOSSLESS_SV1 = (
@@ -60,20 +58,23 @@ def is_dicom(file: Path) -> bool:
 def storable(file: Path) -> bytes:
     """The file; where the service would refuse it, with the attributes that it lacks."""
     content = file.read_bytes()
-    dataset = dcmread(BytesIO(content), force=True)
-    if all(dataset.get(keyword) for keyword in (*REQUIRED, "PatientID")) and file.name not in WITHOUT_VR:
+    if fault(file, "v2") is None:
         return content
-    for element in list(dataset) if file.name in WITHOUT_VR else []:
-        dataset[element.tag] = element  # reading it has found its VR
-    for keyword in REQUIRED:
+    dataset = dcmread(BytesIO(content), force=True)
+    list(dataset)  # finds the VR of attributes that are UN
+    for keyword in (*REQUIRED, "PatientID"):
         if not dataset.get(keyword):
-            setattr(dataset, keyword, generate_uid())
-    dataset.PatientID = dataset.get("PatientID") or "P1"
-    if "TransferSyntaxUID" not in dataset.file_meta:
-        return part10(dataset, IMPLICIT if dataset.original_encoding[0] else EXPLICIT)
-    buffer = BytesIO()
-    dataset.save_as(buffer)
-    return buffer.getvalue()
+            setattr(dataset, keyword, "P1" if keyword == "PatientID" else generate_uid())
+    dataset.file_meta.setdefault("TransferSyntaxUID", IMPLICIT if dataset.original_encoding[0] else EXPLICIT)
+    return written(dataset)
+
+
+def place(content: bytes) -> str:
+    """The path of the instance, as it follows the version in a URL; also where the file has no meta information."""
+    dataset = dcmread(BytesIO(content), force=True, stop_before_pixels=True)
+    return (
+        f"studies/{dataset.StudyInstanceUID}/series/{dataset.SeriesInstanceUID}/instances/{dataset.SOPInstanceUID}"
+    )
 
 
 def samples(content: bytes) -> numpy.ndarray | None:
@@ -111,18 +112,19 @@ def picture(pixels: numpy.ndarray, syntax: str = EXPLICIT, **attributes: Any) ->
 
 
 def compress(file: bytes, syntax: str) -> bytes:
-    """The uncompressed `file` in a compressed transfer syntax, made by GDCM."""
-    names = {
-        JPEG_LOSSLESS: "JPEGLosslessProcess14", JPEG_LOSSLESS_SV1: "JPEGLosslessProcess14_1",
-        JPEG_LS: "JPEGLSLossless", JPEG_2000: "JPEG2000Lossless", RLE: "RLELossless",
-    }  # fmt: skip
+    """The uncompressed `file` in a compressed transfer syntax: JPEG lossless made by GDCM, all others by pydicom."""
+    if syntax not in {JPEG_LOSSLESS, JPEG_LOSSLESS_SV1}:
+        dataset = dcmread(BytesIO(file))
+        dataset.compress(syntax, generate_instance_uid=False)
+        return written(dataset)
     with TemporaryDirectory() as folder:
         before, after = Path(folder, "before"), Path(folder, "after")
         before.write_bytes(file)
         reader, change, writer = gdcm.ImageReader(), gdcm.ImageChangeTransferSyntax(), gdcm.ImageWriter()
         reader.SetFileName(str(before))
         assert reader.Read()
-        change.SetTransferSyntax(gdcm.TransferSyntax(getattr(gdcm.TransferSyntax, names[syntax])))
+        process = "JPEGLosslessProcess14" if syntax == JPEG_LOSSLESS else "JPEGLosslessProcess14_1"
+        change.SetTransferSyntax(gdcm.TransferSyntax(getattr(gdcm.TransferSyntax, process)))
         change.SetInput(reader.GetImage())
         assert change.Change()
         writer.SetFileName(str(after))
@@ -130,3 +132,20 @@ def compress(file: bytes, syntax: str) -> bytes:
         writer.SetImage(change.GetOutput())
         assert writer.Write()
         return after.read_bytes()
+
+
+def encapsulated(native: bytes, syntax: str, frames: list[bytes], **attributes: Any) -> bytes:
+    """The description of the image `native`, with the code streams `frames` as its pixels."""
+    dataset = dcmread(BytesIO(native))
+    dataset.file_meta.TransferSyntaxUID = syntax
+    dataset.PixelData = encapsulate(frames)
+    dataset["PixelData"].is_undefined_length = True
+    for keyword, value in attributes.items():
+        setattr(dataset, keyword, value)
+    return written(dataset)
+
+
+def written(dataset: Dataset, **options: Any) -> bytes:
+    buffer = BytesIO()
+    dataset.save_as(buffer, **options)
+    return buffer.getvalue()

@@ -1,0 +1,155 @@
+"""/_emulator/faults: trouble on demand, so that a client's way of dealing with it can be tested."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass, field
+from fnmatch import fnmatchcase
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from dicom_emulator.control.origin import refuse_foreign_pages
+from dicom_emulator.errors import BadRequest
+from dicom_emulator.wire.responses import ServiceJson
+
+SLOW_PIECES = 20  # a second, in which a slow body is sent
+
+
+@dataclass
+class Fault:
+    """A rule: which requests go wrong, and how.
+
+    method, path: which requests; "*" and "?" in the path stand for any characters.
+    nth, count: from which matching request on, and how many of them; 0 for all that follow.
+    status: answer this, with a sentence as text, instead of doing what was asked.
+    delay: seconds to wait first.
+    cut_after: bytes of the response's body after which the connection breaks.
+    bytes_per_second: how fast the body is sent.
+    expired_token: treat the request as if its token had expired.
+    """
+
+    method: str = "*"
+    path: str = "*"
+    nth: int = 1
+    count: int = 1
+    status: int | None = None
+    delay: float = 0
+    cut_after: int | None = None
+    bytes_per_second: int | None = None
+    expired_token: bool = False
+    seen: int = field(default=0, init=False)  # matching requests so far
+
+    def takes(self, method: str, path: str) -> bool:
+        """Whether this request, which counts as seen, goes wrong."""
+        if self.method not in {"*", method} or not fnmatchcase(path, self.path):
+            return False
+        self.seen += 1
+        return self.seen >= self.nth and (self.count == 0 or self.seen < self.nth + self.count)
+
+
+TYPES: dict[str, tuple[type, ...]] = {
+    "method": (str,),
+    "path": (str,),
+    "nth": (int,),
+    "count": (int,),
+    "status": (int,),
+    "delay": (int, float),
+    "cut_after": (int,),
+    "bytes_per_second": (int,),
+    "expired_token": (bool,),
+}
+
+
+def parse_fault(body: bytes) -> Fault:
+    """The rule in a JSON object. Raises BadRequest."""
+    try:
+        given = json.loads(body)
+    except ValueError:
+        raise BadRequest("A fault is a JSON object.") from None
+    if not isinstance(given, dict):
+        raise BadRequest("A fault is a JSON object.")
+    for name, value in given.items():
+        if name not in TYPES:
+            raise BadRequest(f"A fault has no '{name}'; it has: {', '.join(TYPES)}.")
+        if not isinstance(value, TYPES[name]) or (isinstance(value, bool) and TYPES[name] != (bool,)):
+            raise BadRequest(f"The '{name}' of a fault is {' or '.join(kind.__name__ for kind in TYPES[name])}.")
+    fault = Fault(**given)
+    if fault.nth < 1 or fault.count < 0 or not 0 <= fault.delay <= 3600 or (fault.cut_after or 0) < 0:
+        raise BadRequest("nth counts from 1, count from 0, delay from 0 to 3600 seconds, cut_after from 0.")
+    if fault.status is not None and not 200 <= fault.status <= 599:
+        raise BadRequest("The status of a fault is 200 to 599.")
+    if fault.bytes_per_second is not None and fault.bytes_per_second < 1:
+        raise BadRequest("bytes_per_second is 1 or more.")
+    return fault
+
+
+class InjectFaults:
+    """Lets the requests go wrong that a rule takes. The first rule that takes one decides; control is never touched."""
+
+    def __init__(self, app: ASGIApp, faults: list[Fault]):
+        self.app, self.faults = app, faults
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        fault = None
+        if scope["type"] == "http" and not scope["path"].startswith("/_emulator/"):
+            fault = next((each for each in self.faults if each.takes(scope["method"], scope["path"])), None)
+        if fault is None:
+            await self.app(scope, receive, send)
+            return
+        await asyncio.sleep(fault.delay)
+        app = self.app
+        if fault.status is not None:
+            app = PlainTextResponse("The emulator was told to answer this.", fault.status)
+        if fault.expired_token:
+            scope = scope | {"headers": [pair for pair in scope["headers"] if pair[0] != b"authorization"]}
+        await app(scope, receive, troubled(send, fault))
+
+
+def troubled(send: Send, fault: Fault) -> Callable[[Message], Awaitable[None]]:
+    """`send`, slower, or silent after some bytes: then the server closes the connection."""
+    left = fault.cut_after
+
+    async def send_troubled(message: Message) -> None:
+        nonlocal left
+        if message["type"] != "http.response.body" or (left is None and fault.bytes_per_second is None):
+            await send(message)
+            return
+        body = message.get("body", b"")
+        if left is not None:
+            if left < len(body) or (left == 0 and not message.get("more_body")):
+                body, message = body[:left], message | {"more_body": True}
+            left -= len(body)
+        await send_slowly(send, message | {"body": body}, fault.bytes_per_second)
+
+    return send_troubled
+
+
+async def send_slowly(send: Send, message: Message, bytes_per_second: int | None) -> None:
+    body = message["body"]
+    if bytes_per_second is not None:
+        step = max(1, bytes_per_second // SLOW_PIECES)
+        while len(body) > step:
+            await send({"type": "http.response.body", "body": body[:step], "more_body": True})
+            body = body[step:]
+            await asyncio.sleep(step / bytes_per_second)
+    await send(message | {"body": body})
+
+
+async def list_faults(request: Request) -> Response:
+    """The rules, with how many requests each has seen."""
+    refuse_foreign_pages(request)
+    return ServiceJson(json.dumps([asdict(fault) for fault in request.app.state.faults]))
+
+
+async def add_fault(request: Request) -> Response:
+    refuse_foreign_pages(request)
+    request.app.state.faults.append(parse_fault(await request.body()))
+    return Response(status_code=201)
+
+
+async def clear_faults(request: Request) -> Response:
+    refuse_foreign_pages(request)
+    request.app.state.faults.clear()
+    return Response(status_code=204)

@@ -1,0 +1,176 @@
+"""What only an emulator has: the request log and the faults below /_emulator/."""
+
+import time
+
+import pytest
+import requests
+
+from tests.emulator.conftest import Service
+from tests.emulator.dicom_files import instance, path
+
+JSON = {"Accept": "application/dicom+json"}
+
+
+def exchanges(service: Service) -> list[dict]:
+    return requests.get(f"{service.url}/_emulator/requests", timeout=10).json()
+
+
+def fault(service: Service, **rule: object) -> requests.Response:
+    return requests.post(f"{service.url}/_emulator/faults", json=rule, timeout=10)
+
+
+def search_status(service: Service) -> int:
+    return service.owner.get(f"{service.v2}/studies", headers=JSON, timeout=10).status_code
+
+
+class TestRequestLog:
+    def test_it_has_what_was_asked_and_answered(self, service: Service) -> None:
+        files = instance(), instance()
+        service.store(*files)
+        service.owner.get(f"{service.v2}/studies?PatientID=nobody", headers=JSON)
+        store, search = exchanges(service)
+        assert (store["method"], store["path"], store["status"]) == ("POST", "/v2/studies", 200)
+        assert store["parts"] == [{"bytes": len(file)} for file in files]
+        assert store["requestBytes"] > sum(map(len, files)) and store["responseBytes"] > 100
+        assert store["requestHeaders"]["content-type"].startswith("multipart/related")
+        assert store["responseHeaders"]["content-type"].startswith("application/dicom+json")
+        assert (search["path"], search["status"]) == ("/v2/studies?PatientID=nobody", 204)
+        assert search["milliseconds"] >= 0 and search["responseBytes"] == 0
+
+    def test_it_has_no_token(self, service: Service) -> None:
+        search_status(service)
+        text = requests.get(f"{service.url}/_emulator/requests", timeout=10).text
+        assert service.owner.headers["Authorization"].split()[1] not in text
+        assert exchanges(service)[0]["requestHeaders"]["authorization"] == "Bearer …"
+
+    def test_it_leaves_the_emulators_own_pages_out_and_keeps_the_last_200(self, service: Service) -> None:
+        for _ in range(201):
+            service.owner.get(f"{service.v2}/changefeed")
+        exchanges(service)
+        search_status(service)
+        assert len(exchanges(service)) == 200
+        assert exchanges(service)[-1]["path"] == "/v2/studies"
+
+    def test_it_can_be_cleared(self, service: Service) -> None:
+        search_status(service)
+        assert requests.delete(f"{service.url}/_emulator/requests", timeout=10).status_code == 204
+        assert exchanges(service) == []
+
+
+class TestFaults:
+    def test_a_status_is_answered_instead_and_once(self, service: Service) -> None:
+        assert fault(service, path="/v2/studies", status=503).status_code == 201
+        assert [search_status(service) for _ in range(3)] == [503, 204, 204]
+
+    def test_the_nth_call_and_how_many(self, service: Service) -> None:
+        fault(service, status=500, nth=2, count=2)
+        assert [search_status(service) for _ in range(5)] == [204, 500, 500, 204, 204]
+        fault(service, status=500, count=0)
+        assert [search_status(service) for _ in range(5)] == [500] * 5
+
+    def test_method_and_path_choose(self, service: Service) -> None:
+        fault(service, method="POST", path="/v?/studies*", status=503, count=0)
+        assert search_status(service) == 204
+        assert service.store(instance()).status_code == 503
+        assert service.store(instance(), study="1.2.3").status_code == 503
+
+    def test_what_is_refused_is_not_stored(self, service: Service) -> None:
+        fault(service, method="POST", status=503)
+        service.store(instance())
+        assert search_status(service) == 204
+
+    def test_a_delay(self, service: Service) -> None:
+        fault(service, delay=0.3)
+        before = time.monotonic()
+        assert search_status(service) == 204
+        assert time.monotonic() - before >= 0.3
+
+    @pytest.mark.parametrize("after", [0, 1000])
+    def test_a_body_that_breaks_off(self, service: Service, after: int) -> None:
+        file = instance(PatientComments="x" * 5000)
+        service.store(file)
+        fault(service, cut_after=after)
+        url, headers = f"{service.v2}/{path(file)}", {"Accept": "application/dicom; transfer-syntax=*"}
+        received = b""
+        with pytest.raises(requests.RequestException):
+            for chunk in service.owner.get(url, headers=headers, stream=True, timeout=10).iter_content(1):
+                received += chunk
+        assert received == file[:after]
+        assert service.owner.get(url, headers=headers, timeout=10).content == file
+
+    def test_a_body_of_several_pieces_breaks_off(self, service: Service) -> None:
+        study = {"StudyInstanceUID": "1.2.3"}
+        service.store(*(instance(PatientComments="x" * 5000, **study) for _ in range(3)))
+        fault(service, cut_after=8000)
+        headers = {"Accept": 'multipart/related; type="application/dicom"; transfer-syntax=*'}
+        received = b""
+        with pytest.raises(requests.RequestException):
+            answer = service.owner.get(f"{service.v2}/studies/1.2.3", headers=headers, stream=True, timeout=10)
+            for chunk in answer.iter_content(1):
+                received += chunk
+        assert len(received) == 8000
+
+    def test_a_slow_body_arrives_whole(self, service: Service) -> None:
+        file = instance(PatientComments="x" * 5000)
+        service.store(file)
+        fault(service, bytes_per_second=20_000)
+        before = time.monotonic()
+        response = service.owner.get(
+            f"{service.v2}/{path(file)}", headers={"Accept": "application/dicom; transfer-syntax=*"}, timeout=10
+        )
+        assert response.content == file and time.monotonic() - before > 0.15
+
+    def test_an_expired_token(self, service: Service) -> None:
+        fault(service, expired_token=True)
+        response = service.owner.get(f"{service.v2}/studies", headers=JSON)
+        assert response.status_code == 401 and response.headers["WWW-Authenticate"].startswith("Bearer ")
+        assert search_status(service) == 204
+
+    def test_they_are_listed_and_cleared(self, service: Service) -> None:
+        fault(service, path="/v2/*", status=503, nth=5)
+        search_status(service)
+        (rule,) = requests.get(f"{service.url}/_emulator/faults", timeout=10).json()
+        assert (rule["path"], rule["status"], rule["nth"], rule["seen"]) == ("/v2/*", 503, 5, 1)
+        assert requests.delete(f"{service.url}/_emulator/faults", timeout=10).status_code == 204
+        assert requests.get(f"{service.url}/_emulator/faults", timeout=10).json() == []
+
+    @pytest.mark.parametrize(
+        ("rule", "named"),
+        [
+            ({"stauts": 503}, "stauts"),
+            ({"status": "503"}, "status"),
+            ({"status": 42}, "status"),
+            ({"nth": 0}, "nth"),
+            ({"count": True}, "count"),
+            ({"delay": -1}, "delay"),
+            ({"bytes_per_second": 0}, "bytes_per_second"),
+        ],
+    )
+    def test_a_rule_that_makes_no_sense_is_refused(self, service: Service, rule: dict, named: str) -> None:
+        response = fault(service, **rule)
+        assert response.status_code == 400 and named in response.text
+        assert requests.get(f"{service.url}/_emulator/faults", timeout=10).json() == []
+
+    @pytest.mark.parametrize("body", [b"", b"[]", b"{", b"\xff"])
+    def test_what_is_no_rule_is_refused(self, service: Service, body: bytes) -> None:
+        assert requests.post(f"{service.url}/_emulator/faults", data=body, timeout=10).status_code == 400
+
+
+class TestControl:
+    def test_reset_forgets_faults_and_requests_too(self, service: Service) -> None:
+        fault(service, status=503, nth=2)
+        search_status(service)
+        assert requests.post(f"{service.url}/_emulator/reset", timeout=10).status_code == 204
+        assert exchanges(service) == []
+        assert [search_status(service) for _ in range(3)] == [204] * 3
+
+    @pytest.mark.parametrize(
+        ("method", "page"),
+        [("POST", "reset"), ("GET", "requests"), ("DELETE", "requests"), ("GET", "faults"), ("POST", "faults")],
+    )
+    def test_a_foreign_page_has_no_control(self, service: Service, method: str, page: str) -> None:
+        url = f"{service.url}/_emulator/{page}"
+        foreign = requests.request(method, url, headers={"Origin": "http://elsewhere.example"}, timeout=10)
+        assert foreign.status_code == 403
+        own = requests.request(method, url, headers={"Origin": service.url}, json={"nth": 9}, timeout=10)
+        assert own.status_code in {200, 201, 204}
