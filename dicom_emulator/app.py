@@ -19,6 +19,7 @@ from dicom_emulator.api.retrieve import RETRIEVE, RETRIEVE_FRAMES, RETRIEVE_META
 from dicom_emulator.api.store import STORE, STORE_OR_REPLACE
 from dicom_emulator.api.transaction import Resource, Service, UnsupportedVersion
 from dicom_emulator.archive import Archive
+from dicom_emulator.codec_process import CodecProcesses
 from dicom_emulator.control import faults, identity, request_log
 from dicom_emulator.control.reset import reset
 from dicom_emulator.errors import INTERNAL_ERROR, UNAVAILABLE, ServiceError
@@ -67,8 +68,8 @@ ROUTES = [
 log = logging.getLogger("dicom_emulator")
 
 
-def create_app(settings: Settings, archive: Archive) -> Starlette:
-    """The emulator as an ASGI application over an open archive."""
+def create_app(settings: Settings, archive: Archive, codecs: CodecProcesses) -> Starlette:
+    """The emulator as an ASGI application over an open archive and its codecs."""
     exchanges, rules = request_log.new_exchanges(), list[faults.Fault]()
     app = Starlette(
         routes=ROUTES,
@@ -92,7 +93,8 @@ def create_app(settings: Settings, archive: Archive) -> Starlette:
     )
     app.router.redirect_slashes = False
     app.state.exchanges, app.state.faults = exchanges, rules
-    app.state.service = Service(settings, archive, TokenIssuer(archive.token_secret(), settings.token_lifetime))
+    tokens = TokenIssuer(archive.token_secret(), settings.token_lifetime)
+    app.state.service = Service(settings, archive, tokens, codecs)
     return app
 
 

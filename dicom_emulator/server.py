@@ -17,6 +17,7 @@ from starlette.datastructures import State
 
 from dicom_emulator.app import create_app
 from dicom_emulator.archive import Archive
+from dicom_emulator.codec_process import CodecProcesses
 from dicom_emulator.control import identity
 from dicom_emulator.control.reset import start_anew
 from dicom_emulator.control.seed import seed
@@ -144,8 +145,9 @@ def prepared(settings: Settings, on_ready: Callable[[str, Server], None]) -> Ite
         archive = stack.enter_context(contextlib.closing(Archive(data_dir)))
         if settings.seed:
             log.info("%s files of %s are stored", seed(archive, settings.seed), settings.seed)
+        codecs = stack.enter_context(contextlib.closing(CodecProcesses()))
         config = uvicorn.Config(
-            create_app(settings, archive),
+            create_app(settings, archive, codecs),
             lifespan="off",
             log_config=None,
             log_level="warning",

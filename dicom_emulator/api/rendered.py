@@ -8,7 +8,7 @@ from starlette.responses import Response
 from dicom_emulator.api.parameters import Parameters
 from dicom_emulator.api.retrieve import BAD_FRAMES, NOT_ACCEPTABLE, bind_frames, check_size, found
 from dicom_emulator.api.transaction import Call, Transaction
-from dicom_emulator.blocking import run_blocking
+from dicom_emulator.codec_process import CodecCrashed
 from dicom_emulator.dicom.pixels import CannotDecode, draw
 from dicom_emulator.errors import BadRequest, InvalidParameter, NotAcceptable, NotFound
 from dicom_emulator.versions import Version
@@ -64,8 +64,8 @@ async def retrieve_rendered(call: Call) -> Response:
         raise NotFound("frame")
     check_size(call, instance)
     try:
-        picture = await run_blocking(draw, instance.path, parameters.frame, media_type, parameters.quality)
-    except CannotDecode:
+        picture = await call.service.codecs.run(draw, instance.path, parameters.frame, media_type, parameters.quality)
+    except (CannotDecode, CodecCrashed):
         raise NotAcceptable(CANNOT_DRAW) from None
     return Response(picture, media_type=media_type)
 

@@ -11,6 +11,7 @@ from dicom_emulator.api.parameters import whole_number
 from dicom_emulator.api.transaction import Call, Transaction
 from dicom_emulator.archive import StoredInstance
 from dicom_emulator.blocking import run_blocking
+from dicom_emulator.codec_process import CodecCrashed
 from dicom_emulator.dicom.transcode import CannotTranscode, transcode_file, transcode_frames
 from dicom_emulator.errors import BadRequest, InvalidParameter, NotAcceptable, NotFound
 from dicom_emulator.extent import Extent
@@ -83,7 +84,7 @@ async def retrieve_instances(call: Call) -> Response:
         )
     else:
         check_size(call, instances[0])
-        bodies = iter([await transcoded(instances[0], choice)])
+        bodies = iter([await transcoded(call, instances[0], choice)])
     return multipart(bodies) if choice.multipart else single(next(bodies))
 
 
@@ -105,10 +106,12 @@ def check_size(call: Call, instance: StoredInstance) -> None:
         )
 
 
-async def transcoded(instance: StoredInstance, choice: Choice) -> Body:
+async def transcoded(call: Call, instance: StoredInstance, choice: Choice) -> Body:
     try:
-        content = await run_blocking(transcode_file, instance.path, instance.transfer_syntax, choice.transfer_syntax)
-    except CannotTranscode:
+        content = await call.service.codecs.run(
+            transcode_file, instance.path, instance.transfer_syntax, choice.transfer_syntax
+        )
+    except (CannotTranscode, CodecCrashed):
         raise NotAcceptable(NO_TRANSCODING) from None
     return labelled(choice, choice.transfer_syntax, content)
 
@@ -146,10 +149,10 @@ async def retrieve_frames(call: Call) -> Response:
         check_size(call, instance)
         transfer_syntax = choice.transfer_syntax
         try:
-            found_frames = await run_blocking(
+            found_frames = await call.service.codecs.run(
                 transcode_frames, instance.path, frames, numbers, instance.transfer_syntax, transfer_syntax
             )
-        except CannotTranscode:
+        except (CannotTranscode, CodecCrashed):
             raise NotAcceptable(NO_TRANSCODING) from None
     else:
         transfer_syntax = instance.transfer_syntax

@@ -11,6 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from dicom_emulator import versions
 from dicom_emulator.archive import Archive
+from dicom_emulator.codec_process import CodecProcesses
 from dicom_emulator.dicom.validation import BAD_UID, is_uid
 from dicom_emulator.errors import BadRequest, Forbidden, NotAcceptable, NotSignedIn, UnsupportedMediaType
 from dicom_emulator.settings import Settings
@@ -28,6 +29,7 @@ class Service:
     settings: Settings
     archive: Archive
     tokens: TokenIssuer
+    codecs: CodecProcesses
 
 
 @dataclass(frozen=True)

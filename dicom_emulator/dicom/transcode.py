@@ -28,6 +28,7 @@ IMPLEMENTATION_CLASS_UID = "1.3.6.1.4.1.311.129"
 IMPLEMENTATION_VERSION = "DICOM-EMULATOR"
 PHOTOMETRIC_INTERPRETATION = tag_of("PhotometricInterpretation")
 PLANAR_CONFIGURATION = tag_of("PlanarConfiguration")
+OFFSET_TABLES = (tag_of("ExtendedOffsetTable"), tag_of("ExtendedOffsetTableLengths"))
 LONG_FORM = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"})
 
 
@@ -45,6 +46,8 @@ def transcode_file(path: Path, source_syntax: str, target: str) -> bytes:
             data_set = read_elements(source, end, source_syntax)
             if needs_codec(data_set, source_syntax, target):
                 data_set.elements |= recoded(path, target)
+                for tag in OFFSET_TABLES:  # they speak of the fragments that were
+                    data_set.elements.pop(tag, None)
             body = b"".join(encode(element, source, data_set) for _, element in sorted(data_set.elements.items()))
     meta.TransferSyntaxUID = target
     meta.ImplementationClassUID = IMPLEMENTATION_CLASS_UID
