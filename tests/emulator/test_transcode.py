@@ -4,7 +4,6 @@ import struct
 from io import BytesIO
 from pathlib import Path
 from threading import Thread
-from time import monotonic
 from typing import Any
 
 import numpy
