@@ -290,12 +290,15 @@ def test_the_emulator_ends_when_its_kernel_is_killed() -> None:
 def test_the_emulator_survives_the_interrupt_button() -> None:
     code = STARTED + (
         "import time\n"
-        "try: time.sleep(60)\n"
+        "try:\n"
+        "    print('ready to be interrupted', flush=True)\n"
+        "    time.sleep(60)\n"
         "except KeyboardInterrupt: time.sleep(0.3)\n"
         "print(lesson.client.get(lesson.base_url + '/changefeed').status_code)"
     )
     process = run_in_notebooks(code)
     assert process.stdout.readline()
+    assert process.stdout.readline() == "ready to be interrupted\n"
     os.killpg(process.pid, signal.SIGINT)
     out, errors = process.communicate(timeout=30)
     assert out.strip() == "200", errors
