@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from dicom_emulator.api import change_feed, health, search
+from dicom_emulator.api import change_feed, health, partitions, search
 from dicom_emulator.api.delete import DELETE
 from dicom_emulator.api.rendered import RETRIEVE_RENDERED
 from dicom_emulator.api.retrieve import RETRIEVE, RETRIEVE_FRAMES, RETRIEVE_METADATA
@@ -54,8 +54,9 @@ ROUTES = [
     Resource(INSTANCE + "/rendered", GET=RETRIEVE_RENDERED),
     Resource(INSTANCE + "/frames/{frames}", GET=RETRIEVE_FRAMES),
     Resource(INSTANCE + "/frames/{frames}/rendered", GET=RETRIEVE_RENDERED),
-    Resource("/changefeed", GET=change_feed.LIST),
-    Resource("/changefeed/latest", GET=change_feed.LATEST),
+    Resource("/changefeed", partitioned=False, GET=change_feed.LIST),
+    Resource("/changefeed/latest", partitioned=False, GET=change_feed.LATEST),
+    Resource("/partitions", partitioned=False, GET=partitions.LIST),
     Route("/health/check", health.check),
     Route(identity.PATH, identity.token),
     Route("/_emulator/reset", reset, methods=["POST"]),

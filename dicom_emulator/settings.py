@@ -27,6 +27,9 @@ class Settings:
     cors_origins: tuple[str, ...] = option(
         (), "--cors-origin", "ORIGIN", "let web pages of this origin call the service; may be given several times"
     )
+    partitions: bool = option(
+        False, "--partitions", None, "keep studies apart in partitions, which every path then has to name"
+    )
     max_file_size: int = option(2_147_483_647, "--max-file-size", "BYTES", "largest instance that is stored")
     max_transcode_size: int = option(
         104_857_600, "--max-transcode-size", "BYTES", "largest stored file that is sent in another transfer syntax"

@@ -8,7 +8,8 @@ from starlette.responses import Response
 from dicom_emulator.api.parameters import Parameters
 from dicom_emulator.api.transaction import Call, Transaction
 from dicom_emulator.archive import change_feed
-from dicom_emulator.archive.change_feed import NoTimeZone, Window, parse_time
+from dicom_emulator.archive.change_feed import Window
+from dicom_emulator.archive.ticks import NoTimeZone, parse_time
 from dicom_emulator.blocking import run_blocking
 from dicom_emulator.errors import BadRequest, InvalidParameter
 from dicom_emulator.versions import Version

@@ -64,7 +64,7 @@ def chosen(call: Call, offers: tuple[Offer, ...]) -> Choice:
 
 async def found(call: Call, identifiers: tuple[str, ...]) -> list[StoredInstance]:
     """The instances that the path names. Raises NotFound."""
-    instances = await run_blocking(call.archive.instances, *identifiers)
+    instances = await run_blocking(call.archive.instances, call.partition.key, *identifiers)
     if not instances:
         raise NotFound(LEVELS[len(identifiers) - 1])
     return instances
@@ -167,7 +167,7 @@ RETRIEVE_FRAMES = Transaction(retrieve_frames, action="read", bind=bind_frames)
 async def retrieve_metadata(call: Call) -> Response:
     """GET everything but the bulk of the data, as DICOM JSON, with an ETag that follows each change."""
     identifiers = call.identifiers()
-    watermarks, objects = await run_blocking(call.archive.metadata, *identifiers)
+    watermarks, objects = await run_blocking(call.archive.metadata, call.partition.key, *identifiers)
     if not watermarks:
         raise NotFound(LEVELS[len(identifiers) - 1])
     etag = f"{watermarks[-1]}" if len(identifiers) == 3 else f"{watermarks[-1]}-{len(watermarks)}"

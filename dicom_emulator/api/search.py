@@ -91,28 +91,32 @@ def search_for(level: str, *answered: str) -> Transaction:
 
     async def handler(call: Call) -> Response:
         identifiers = call.identifiers()
-        query = build_query(call.parameters, call.version, level, answered, identifiers)
+        query = build_query(call, level, answered, identifiers)
         rows = await run_blocking(lambda: search(call.archive.index.reader, query))
         return DicomJson(f"[{','.join(rows)}]") if rows else Response(status_code=204)
 
     return Transaction(handler, action="read", bind=bind, answers_dicom_json=True)
 
 
-def build_query(
-    parameters: SearchParameters,
-    version: Version,
-    level: str,
-    answered: tuple[str, ...],
-    identifiers: tuple[str, ...],
-) -> Query:
+def build_query(call: Call, level: str, answered: tuple[str, ...], identifiers: tuple[str, ...]) -> Query:
+    parameters: SearchParameters = call.parameters
     conditions = [condition(key, value, answered, parameters.fuzzy) for key, value in parameters.matches]
     filtered = [each.attribute.tag for each in conditions]
     if len(set(filtered)) < len(filtered):
         raise BadRequest("Invalid query: the same attribute is specified more than once, with different ID formats.")
-    asked_for = answer_attributes(parameters.include, answered, SHORT if version.short_search_results else LONG)
+    asked_for = answer_attributes(parameters.include, answered, SHORT if call.version.short_search_results else LONG)
     attributes = asked_for.union(filtered, IDENTIFIERS[: len(identifiers)])
     study, series, *_ = (*identifiers, None, None)
-    return Query(level, study, series, tuple(conditions), attributes, parameters.limit, parameters.offset)
+    return Query(
+        level,
+        call.partition.key,
+        study,
+        series,
+        tuple(conditions),
+        attributes,
+        parameters.limit,
+        parameters.offset,
+    )
 
 
 def parse_attribute(key: str) -> int | None:

@@ -27,7 +27,11 @@ def storing(replace: bool) -> Transaction:
         return await store(call, replace)
 
     return Transaction(
-        handler, action="write", answers_dicom_json=True, consumes=("application/dicom", "multipart/related")
+        handler,
+        action="write",
+        answers_dicom_json=True,
+        consumes=("application/dicom", "multipart/related"),
+        creates_partition=True,
     )
 
 
@@ -42,7 +46,9 @@ async def store(call: Call, replace: bool) -> Response:
     call.request.scope["dicom_emulator.parts"] = [{"bytes": part.size} for part in parts]  # for the request log
     try:
         outcomes = [
-            await run_blocking(ingest, call.archive, part.path, study, call.version.strict_validation, replace)
+            await run_blocking(
+                ingest, call.archive, part.path, call.partition.key, study, call.version.strict_validation, replace
+            )
             for part in parts
         ]
     finally:
@@ -135,7 +141,7 @@ def answer(call: Call, outcomes: list[Outcome], study: str | None) -> Response:
         return Response(status_code=204)
     stored = [outcome for outcome in outcomes if outcome.failure_reason is None]
     failed = [outcome for outcome in outcomes if outcome.failure_reason is not None]
-    base = f"{call.request.base_url}{call.request.path_params['version']}/studies/"
+    base = f"{call.base_url}/studies/"
     body: dict[str, Any] = {}
     if study is not None and stored:
         body["00081190"] = element("UR", f"{base}{study}")

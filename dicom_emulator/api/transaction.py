@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Awaitable, Callable, Mapping
 
+from starlette.convertors import StringConvertor
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -11,6 +12,8 @@ from starlette.types import Receive, Scope, Send
 
 from dicom_emulator import versions
 from dicom_emulator.archive import Archive
+from dicom_emulator.archive.partitions import DEFAULT, NAME, Partition, find, make
+from dicom_emulator.blocking import run_blocking
 from dicom_emulator.codec_process import CodecProcesses
 from dicom_emulator.dicom.validation import BAD_UID, is_uid
 from dicom_emulator.errors import BadRequest, Forbidden, NotAcceptable, NotSignedIn, UnsupportedMediaType
@@ -19,6 +22,7 @@ from dicom_emulator.wire.accept import accepts_dicom_json
 from dicom_emulator.wire.auth import ALL_ACTIONS, AUDIENCE, InvalidToken, TokenIssuer
 
 AUDIT_PREFIX, AUDIT_HEADERS, AUDIT_LENGTH = "x-ms-azuredicom-audit-", 10, 2048
+PARTITIONS_DISABLED = "Data partitions feature is disabled."
 UID_NAMES = {"study": "StudyInstanceUid", "series": "SeriesInstanceUid", "instance": "SopInstanceUid"}
 
 
@@ -40,10 +44,18 @@ class Call:
     service: Service
     version: versions.Version
     parameters: Any  # what the transaction's `bind` returned
+    partition: Partition = DEFAULT
 
     @property
     def archive(self) -> Archive:
         return self.service.archive
+
+    @property
+    def base_url(self) -> str:
+        """The URL up to the version, or the partition where the path names one."""
+        path_params = self.request.path_params
+        partition = f"/partitions/{self.partition.name}" if path_params.get("partition") else ""
+        return f"{self.request.base_url}{path_params['version']}{partition}"
 
     def identifiers(self) -> tuple[str, ...]:
         """The UIDs of the path, checked, without padding. Raises BadRequest."""
@@ -69,6 +81,7 @@ class Transaction:
     bind: reads the query parameters; runs before the role is looked at, as ASP.NET's model binding does.
     answers_dicom_json: whether the Accept header must allow DICOM JSON.
     consumes: the media types that the body may have; others are refused before anything else is looked at.
+    creates_partition: whether a partition that is not there yet is made.
     """
 
     handler: Handler
@@ -76,6 +89,7 @@ class Transaction:
     bind: Callable[[Request, versions.Version], Any] = lambda request, version: None
     answers_dicom_json: bool = False
     consumes: tuple[str, ...] = ()
+    creates_partition: bool = False
 
     async def __call__(self, request: Request, service: Service, version: versions.Version) -> Response:
         self.check_content_type(request)
@@ -84,14 +98,40 @@ class Transaction:
             raise NotAcceptable
         check_audit_headers(request)
         parameters = self.bind(request, version)
+        partition = await self.partition(request, service)
         if self.action not in actions:
             raise Forbidden
-        return await self.handler(Call(request, service, version, parameters))
+        if partition is None:
+            partition = await run_blocking(make_partition, service.archive, request.path_params["partition"])
+        return await self.handler(Call(request, service, version, parameters, partition))
+
+    async def partition(self, request: Request, service: Service) -> Partition | None:
+        """The partition that the path names; None where it is still to be made. Raises BadRequest."""
+        if "partition" not in request.path_params:
+            return DEFAULT
+        name = request.path_params["partition"]
+        if not service.settings.partitions:
+            if name is not None:
+                raise BadRequest(PARTITIONS_DISABLED)
+            return DEFAULT
+        if name is None:
+            raise BadRequest("PartitionName value is missing in the route segment.")
+        if not NAME.fullmatch(name):
+            raise BadRequest("The specified PartitionName is invalid. ")
+        partition = await run_blocking(lambda: find(service.archive.index.reader, name))
+        if partition is None and not self.creates_partition:
+            raise BadRequest("Specified PartitionName does not exist.")
+        return partition
 
     def check_content_type(self, request: Request) -> None:
         content_type = request.headers.get("content-type")
         if self.consumes and content_type and content_type.split(";")[0].strip().lower() not in self.consumes:
             raise UnsupportedMediaType
+
+
+def make_partition(archive: Archive, name: str) -> Partition:
+    with archive.index.transaction() as transaction:
+        return make(transaction, name)
 
 
 def check_audit_headers(request: Request) -> None:
@@ -124,18 +164,26 @@ class UnsupportedVersion(Exception):
         self.status, self.number, self.allow = status, number, allow
 
 
+VERSION_SEGMENT = "(?P<version>[^/]+)"
+
+
 class Resource(Route):
-    """A path below the version and what each method does there.
+    """A path below the version, or below the version and a partition, and what each method does there.
 
     Paths match as they do in the service: in any case, and with a slash more at the end.
     """
 
-    def __init__(self, path: str, **transactions: Transaction):
+    def __init__(self, path: str, partitioned: bool = True, **transactions: Transaction):
         self.transactions: Mapping[str, Transaction] = transactions
         super().__init__("/{version}" + path, endpoint=self.serve)
         self.methods = None
         self.app = self.serve
-        self.path_regex = re.compile(self.path_regex.pattern.removesuffix("$") + "/?$", re.IGNORECASE)
+        self.partitioned = partitioned
+        pattern = self.path_regex.pattern.removesuffix("$") + "/?$"
+        if partitioned:
+            pattern = pattern.replace(VERSION_SEGMENT, VERSION_SEGMENT + "(/partitions/(?P<partition>[^/]+))?")
+            self.param_convertors["partition"] = StringConvertor()
+        self.path_regex = re.compile(pattern, re.IGNORECASE)
 
     def matches(self, scope: Scope) -> Any:
         match, child_scope = super().matches(scope)

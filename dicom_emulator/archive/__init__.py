@@ -24,8 +24,9 @@ INDEXED = {
 }
 FROM = """
 FROM instance JOIN series USING (series_key) JOIN study ON study.study_key = instance.study_key
-WHERE study.StudyInstanceUID = ?
+WHERE study.partition_key = ? AND study.StudyInstanceUID = ?
 """
+KEPT = {"secret", "partition"}  # tables that a reset does not empty
 WHERE_LEVEL = ("", "AND series.SeriesInstanceUID = ? ", "AND instance.SOPInstanceUID = ? ")
 
 
@@ -50,7 +51,9 @@ class StoredInstance:
 
 
 class Archive:
-    """All methods block; identifiers are study, series and instance UIDs without padding, as many as are known."""
+    """All methods block. `partition` is a partition's key; identifiers are study, series and instance UIDs without
+    padding, as many as are known.
+    """
 
     def __init__(self, data_dir: Path):
         """Raises NotAnArchive, DataDirInUse, WrongSchema, OSError; then the folder is as it was."""
@@ -61,45 +64,47 @@ class Archive:
         except BaseException:
             self.files.close()
             raise
-        self._creating: set[tuple[str, str, str]] = set()
+        self._creating: set[tuple[int, str, str, str]] = set()
         self._creating_lock = threading.Lock()
         self.files.sweep({name for (name,) in self.index.reader.execute("SELECT file FROM instance")})
 
     @contextmanager
-    def creating(self, identifiers: tuple[str, str, str]) -> Iterator[bool]:
+    def creating(self, partition: int, identifiers: tuple[str, str, str]) -> Iterator[bool]:
         """Claim an instance while it is being stored; False when another request is storing the same one."""
         with self._creating_lock:
-            free = identifiers not in self._creating
-            self._creating.add(identifiers)
+            free = (claim := (partition, *identifiers)) not in self._creating
+            self._creating.add(claim)
         try:
             yield free
         finally:
             if free:
-                self._creating.discard(identifiers)
+                self._creating.discard(claim)
 
-    def add(self, incoming: Path, new: NewInstance, replace: bool = False) -> int:
+    def add(self, incoming: Path, partition: int, new: NewInstance, replace: bool = False) -> int:
         """Move the file into place and commit its index rows, metadata and event at once. Returns the watermark.
 
         Raises AlreadyExists, unless told to `replace`; then nothing is changed.
         """
-        if not replace and self.instances(*new.identifiers):
+        if not replace and self.instances(partition, *new.identifiers):
             raise AlreadyExists
         name = self.files.place(incoming)
         try:
             with self.index.transaction() as transaction:
-                replaced = take_out(transaction, new.identifiers) if replace else []
-                watermark = insert(transaction, name, new)
-                change_feed.record(transaction, "Update" if replaced else "Create", new.identifiers, watermark)
+                replaced = take_out(transaction, partition, new.identifiers) if replace else []
+                watermark = insert(transaction, name, partition, new)
+                action = "Update" if replaced else "Create"
+                change_feed.record(transaction, action, partition, new.identifiers, watermark)
         except BaseException:
             self.files.remove(name)
             raise
         self.files.discard(replaced)
         return watermark
 
-    def instances(self, *identifiers: str) -> list[StoredInstance]:
+    def instances(self, partition: int, *identifiers: str) -> list[StoredInstance]:
         """The instances of a study, a series, or the one instance, oldest first; [] when there are none."""
         rows = self.index.reader.execute(
-            f"SELECT instance.* {FROM} {''.join(WHERE_LEVEL[: len(identifiers)])} ORDER BY watermark", identifiers
+            f"SELECT instance.* {FROM} {''.join(WHERE_LEVEL[: len(identifiers)])} ORDER BY watermark",
+            (partition, *identifiers),
         )
         return [self._stored(row) for row in rows]
 
@@ -112,22 +117,22 @@ class Archive:
             row["frames"],
         )
 
-    def metadata(self, *identifiers: str) -> tuple[list[int], list[str]]:
+    def metadata(self, partition: int, *identifiers: str) -> tuple[list[int], list[str]]:
         """The watermarks of the instances, oldest first, and their metadata as JSON objects."""
         rows = self.index.reader.execute(
             f"SELECT watermark, json {FROM.replace('WHERE', 'JOIN metadata USING (watermark) WHERE')}"
             f" {''.join(WHERE_LEVEL[: len(identifiers)])} ORDER BY watermark",
-            identifiers,
+            (partition, *identifiers),
         ).fetchall()
         return [row["watermark"] for row in rows], [row["json"] for row in rows]
 
-    def delete(self, *identifiers: str) -> int:
+    def delete(self, partition: int, *identifiers: str) -> int:
         """Delete a study, a series or an instance. Returns how many instances went; 0 when it was not there."""
         with self.index.transaction() as transaction:
             rows = transaction.execute(
-                "SELECT instance.watermark, file, instance.study_key, series_key, StudyInstanceUID, SeriesInstanceUID,"
-                f" SOPInstanceUID {FROM} {''.join(WHERE_LEVEL[: len(identifiers)])} ORDER BY watermark",
-                identifiers,
+                "SELECT instance.watermark, file, instance.study_key, series_key, partition_key, StudyInstanceUID,"
+                f" SeriesInstanceUID, SOPInstanceUID {FROM} {''.join(WHERE_LEVEL[: len(identifiers)])} ORDER BY watermark",
+                (partition, *identifiers),
             ).fetchall()
             for row in rows:
                 remove(transaction, row)
@@ -138,8 +143,12 @@ class Archive:
         """Forget everything, as if the archive were new. The secret of the tokens stays."""
         with self.index.transaction() as transaction:
             names = [name for (name,) in transaction.execute("SELECT file FROM instance")]
-            for table in ("metadata", "instance", "series", "study", "change_feed", "sqlite_sequence"):
-                transaction.execute(f"DELETE FROM {table}")
+            transaction.execute("PRAGMA defer_foreign_keys = ON")
+            tables = transaction.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+            for (table,) in tables:
+                if table not in KEPT:
+                    transaction.execute(f"DELETE FROM {table}")
+            transaction.execute("DELETE FROM partition WHERE partition_key > 1")
         self.files.discard(names)
 
     def token_secret(self) -> bytes:
@@ -167,9 +176,9 @@ def refuse_foreign_folder(data_dir: Path) -> None:
         )
 
 
-def insert(transaction: sqlite3.Connection, name: str, new: NewInstance) -> int:
+def insert(transaction: sqlite3.Connection, name: str, partition: int, new: NewInstance) -> int:
     study, series, instance = new.identifiers
-    study_key = upsert(transaction, "study", {"StudyInstanceUID": study}, new)
+    study_key = upsert(transaction, "study", {"partition_key": partition, "StudyInstanceUID": study}, new)
     series_key = upsert(transaction, "series", {"study_key": study_key, "SeriesInstanceUID": series}, new)
     try:
         cursor = transaction.execute(
@@ -184,9 +193,11 @@ def insert(transaction: sqlite3.Connection, name: str, new: NewInstance) -> int:
     return cursor.lastrowid
 
 
-def take_out(transaction: sqlite3.Connection, identifiers: tuple[str, str, str]) -> list[str]:
+def take_out(transaction: sqlite3.Connection, partition: int, identifiers: tuple[str, str, str]) -> list[str]:
     """Make room for another version of an instance: its series and study stay. Returns the names of its files."""
-    rows = transaction.execute(f"SELECT watermark, file {FROM} {''.join(WHERE_LEVEL)}", identifiers).fetchall()
+    rows = transaction.execute(
+        f"SELECT watermark, file {FROM} {''.join(WHERE_LEVEL)}", (partition, *identifiers)
+    ).fetchall()
     for row in rows:
         transaction.execute("DELETE FROM metadata WHERE watermark = ?", [row["watermark"]])
         transaction.execute("DELETE FROM instance WHERE watermark = ?", [row["watermark"]])
@@ -222,4 +233,4 @@ def remove(transaction: sqlite3.Connection, row: sqlite3.Row) -> None:
             [row[key], row[key]],
         )
     identifiers = (row["StudyInstanceUID"], row["SeriesInstanceUID"], row["SOPInstanceUID"])
-    change_feed.record(transaction, "Delete", identifiers, row["watermark"])
+    change_feed.record(transaction, "Delete", row["partition_key"], identifiers, row["watermark"])

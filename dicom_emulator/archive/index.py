@@ -9,7 +9,7 @@ from typing import Iterator
 
 from dicom_emulator.archive.query import fuzzy_match
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 class WrongSchema(RuntimeError):

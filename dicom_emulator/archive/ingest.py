@@ -60,15 +60,19 @@ class NewInstance:
     size: int
 
 
-def ingest(archive: "Archive", incoming: Path, study: str | None, strict: bool, replace: bool = False) -> Outcome:
+def ingest(
+    archive: "Archive", incoming: Path, partition: int, study: str | None, strict: bool, replace: bool = False
+) -> Outcome:
     """Store the file `incoming`, or say why not. The file is gone from there afterwards."""
     try:
-        return ingest_file(archive, incoming, study, strict, replace)
+        return ingest_file(archive, incoming, partition, study, strict, replace)
     finally:
         incoming.unlink(missing_ok=True)
 
 
-def ingest_file(archive: "Archive", incoming: Path, study: str | None, strict: bool, replace: bool) -> Outcome:
+def ingest_file(
+    archive: "Archive", incoming: Path, partition: int, study: str | None, strict: bool, replace: bool
+) -> Outcome:
     try:
         file = part10.read(incoming)
         verdict = validate(file, study, strict)
@@ -80,11 +84,11 @@ def ingest_file(archive: "Archive", incoming: Path, study: str | None, strict: b
     except (part10.NotDicom, RecursionError):
         return Outcome(failure_reason=CANNOT_UNDERSTAND)
     try:
-        with archive.creating(new.identifiers) as free:
+        with archive.creating(partition, new.identifiers) as free:
             if not free:
                 outcome.failure_reason = BEING_CREATED
             else:
-                archive.add(incoming, new, replace)
+                archive.add(incoming, partition, new, replace)
     except AlreadyExists:
         outcome.failure_reason = ALREADY_EXISTS
     except (OSError, sqlite3.Error):

@@ -48,6 +48,7 @@ class Query:
     """What to look for, in rows of `level`, and which attributes a row shall carry where it has them."""
 
     level: str
+    partition: int
     study: str | None = None
     series: str | None = None
     conditions: tuple[Condition, ...] = ()
@@ -113,7 +114,7 @@ COLUMNS = {
 
 
 def conditions_sql(query: Query) -> tuple[str, list[Any]]:
-    parts: list[tuple[str, list[Any]]] = [("1", [])]
+    parts: list[tuple[str, list[Any]]] = [("study.partition_key = ?", [query.partition])]
     if query.study is not None:
         parts.append(("study.StudyInstanceUID = ?", [query.study]))
     if query.series is not None:

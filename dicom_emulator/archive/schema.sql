@@ -1,16 +1,25 @@
 -- The index of the archive. UIDs stand here without padding; the files and their metadata keep it.
 -- "..._key" columns hold a value as it is compared: see fold() in query.py.
 
+CREATE TABLE partition (
+    partition_key INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL UNIQUE,
+    ticks INTEGER NOT NULL                          -- when it was made, in 100 ns since 1970
+);
+INSERT INTO partition VALUES (1, 'Microsoft.Default', unixepoch() * 10000000);
+
 CREATE TABLE study (
     study_key INTEGER PRIMARY KEY AUTOINCREMENT,
-    StudyInstanceUID TEXT NOT NULL UNIQUE,
+    partition_key INTEGER NOT NULL REFERENCES partition,
+    StudyInstanceUID TEXT NOT NULL,
     PatientName TEXT, PatientName_key TEXT,
     PatientID TEXT, PatientID_key TEXT,
     PatientBirthDate TEXT, PatientBirthDate_key TEXT,
     AccessionNumber TEXT, AccessionNumber_key TEXT,
     ReferringPhysicianName TEXT, ReferringPhysicianName_key TEXT,
     StudyDate TEXT, StudyDate_key TEXT,
-    StudyDescription TEXT, StudyDescription_key TEXT
+    StudyDescription TEXT, StudyDescription_key TEXT,
+    UNIQUE (partition_key, StudyInstanceUID)
 );
 CREATE INDEX study_patient_name ON study (PatientName_key);
 CREATE INDEX study_patient_id ON study (PatientID_key);
@@ -59,6 +68,7 @@ CREATE TABLE change_feed (
     sequence INTEGER PRIMARY KEY AUTOINCREMENT,
     ticks INTEGER NOT NULL,                         -- 100 ns since 1970
     action TEXT NOT NULL,
+    partition_key INTEGER NOT NULL REFERENCES partition,
     StudyInstanceUID TEXT NOT NULL,
     SeriesInstanceUID TEXT NOT NULL,
     SOPInstanceUID TEXT NOT NULL,

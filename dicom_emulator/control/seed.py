@@ -6,6 +6,7 @@ from pathlib import Path
 
 from dicom_emulator.archive import Archive
 from dicom_emulator.archive.ingest import ALREADY_EXISTS, ingest
+from dicom_emulator.archive.partitions import DEFAULT
 
 log = logging.getLogger("dicom_emulator")
 
@@ -16,7 +17,7 @@ def seed(archive: Archive, folder: Path) -> int:
     for path in sorted(folder.rglob("*.dcm")):
         incoming = archive.files.new_incoming()
         shutil.copyfile(path, incoming)
-        outcome = ingest(archive, incoming, study=None, strict=False)
+        outcome = ingest(archive, incoming, DEFAULT.key, study=None, strict=False)
         if outcome.failure_reason in {None, ALREADY_EXISTS}:
             stored += 1
         else:
