@@ -12,8 +12,9 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from dicom_emulator.api import change_feed, health, partitions, search
+from dicom_emulator.api import change_feed, extended_query_tags, health, partitions, search
 from dicom_emulator.api.delete import DELETE
+from dicom_emulator.api.operations import RETRIEVE_OPERATION
 from dicom_emulator.api.rendered import RETRIEVE_RENDERED
 from dicom_emulator.api.retrieve import RETRIEVE, RETRIEVE_FRAMES, RETRIEVE_METADATA
 from dicom_emulator.api.store import STORE, STORE_OR_REPLACE
@@ -30,6 +31,7 @@ from dicom_emulator.middleware import (
     ReadBeforeRefusing,
     RequestLog,
 )
+from dicom_emulator.operations import Operations
 from dicom_emulator.settings import Settings
 from dicom_emulator.wire.auth import TokenIssuer
 from dicom_emulator.wire.responses import ServiceJson
@@ -37,6 +39,7 @@ from dicom_emulator.wire.responses import ServiceJson
 STUDY = "/studies/{study}"
 A_SERIES = STUDY + "/series/{series}"
 INSTANCE = A_SERIES + "/instances/{instance}"
+TAG = "/extendedquerytags/{tag}"
 
 ROUTES = [
     Resource("/studies", GET=search.STUDIES, POST=STORE, PUT=STORE_OR_REPLACE),
@@ -56,6 +59,16 @@ ROUTES = [
     Resource(INSTANCE + "/frames/{frames}/rendered", GET=RETRIEVE_RENDERED),
     Resource("/changefeed", partitioned=False, GET=change_feed.LIST),
     Resource("/changefeed/latest", partitioned=False, GET=change_feed.LATEST),
+    Resource("/extendedquerytags", partitioned=False, GET=extended_query_tags.LIST, POST=extended_query_tags.ADD),
+    Resource(
+        TAG,
+        partitioned=False,
+        GET=extended_query_tags.RETRIEVE,
+        PATCH=extended_query_tags.CHANGE,
+        DELETE=extended_query_tags.DELETE,
+    ),
+    Resource(TAG + "/errors", partitioned=False, GET=extended_query_tags.ERRORS),
+    Resource("/operations/{operation}", partitioned=False, GET=RETRIEVE_OPERATION),
     Resource("/partitions", partitioned=False, GET=partitions.LIST),
     Route("/health/check", health.check),
     Route(identity.PATH, identity.token),
@@ -69,8 +82,8 @@ ROUTES = [
 log = logging.getLogger("dicom_emulator")
 
 
-def create_app(settings: Settings, archive: Archive, codecs: CodecProcesses) -> Starlette:
-    """The emulator as an ASGI application over an open archive and its codecs."""
+def create_app(settings: Settings, archive: Archive, codecs: CodecProcesses, operations: Operations) -> Starlette:
+    """The emulator as an ASGI application over an open archive, its codecs and its operations."""
     exchanges, rules = request_log.new_exchanges(), list[faults.Fault]()
     app = Starlette(
         routes=ROUTES,
@@ -95,7 +108,7 @@ def create_app(settings: Settings, archive: Archive, codecs: CodecProcesses) -> 
     app.router.redirect_slashes = False
     app.state.exchanges, app.state.faults = exchanges, rules
     tokens = TokenIssuer(archive.token_secret(), settings.token_lifetime)
-    app.state.service = Service(settings, archive, tokens, codecs)
+    app.state.service = Service(settings, archive, tokens, codecs, operations)
     return app
 
 

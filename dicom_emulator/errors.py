@@ -28,6 +28,13 @@ class InvalidParameter(BadRequest):
         super().__init__(f"The query parameter '{name}' is invalid. {detail}")
 
 
+class InvalidField(BadRequest):
+    """A field of a JSON body that cannot be read, worded as ASP.NET's model binding words it."""
+
+    def __init__(self, path: str, detail: str):
+        super().__init__(f"The field '{path}' in request body is invalid: {detail}")
+
+
 class NotSignedIn(ServiceError):
     status = 401
 
@@ -39,10 +46,14 @@ class Forbidden(ServiceError):
         super().__init__("Authorization failed.")
 
 
-class NotFound(ServiceError):
-    """The study, series, instance or frame is not there."""
+class Missing(ServiceError):
+    """What the path names is not there."""
 
     status = 404
+
+
+class NotFound(Missing):
+    """The study, series, instance or frame is not there."""
 
     def __init__(self, level: str):
         super().__init__(f"The specified {level} cannot be found.")
@@ -50,6 +61,10 @@ class NotFound(ServiceError):
 
 class NotAcceptable(ServiceError):
     status = 406
+
+
+class Conflict(ServiceError):
+    status = 409
 
 
 class TooLarge(ServiceError):
@@ -65,3 +80,7 @@ class UnsupportedMediaType(ServiceError):
     @classmethod
     def of(cls, media_type: str) -> "UnsupportedMediaType":
         return cls(f"The specified content type '{media_type}' is not supported.")
+
+
+class Unavailable(ServiceError):
+    status = 503

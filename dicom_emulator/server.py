@@ -17,13 +17,16 @@ from starlette.datastructures import State
 
 from dicom_emulator.app import create_app
 from dicom_emulator.archive import Archive
+from dicom_emulator.archive.extended_query_tags import reindex
 from dicom_emulator.codec_process import CodecProcesses
 from dicom_emulator.control import identity
 from dicom_emulator.control.reset import start_anew
 from dicom_emulator.control.seed import seed
+from dicom_emulator.operations import Operations
 from dicom_emulator.settings import Settings
 from dicom_emulator.wire.auth import ROLES, TokenIssuer
 
+JOBS = {"reindex": reindex}
 GRACEFUL_SHUTDOWN = 60  # seconds that requests in flight may take at the end
 log = logging.getLogger("dicom_emulator")
 
@@ -146,8 +149,9 @@ def prepared(settings: Settings, on_ready: Callable[[str, Server], None]) -> Ite
         if settings.seed:
             log.info("%s files of %s are stored", seed(archive, settings.seed), settings.seed)
         codecs = stack.enter_context(contextlib.closing(CodecProcesses()))
+        operations = stack.enter_context(contextlib.closing(Operations(archive, JOBS, settings.operation_time)))
         config = uvicorn.Config(
-            create_app(settings, archive, codecs),
+            create_app(settings, archive, codecs, operations),
             lifespan="off",
             log_config=None,
             log_level="warning",

@@ -35,6 +35,12 @@ class Settings:
         104_857_600, "--max-transcode-size", "BYTES", "largest stored file that is sent in another transfer syntax"
     )
     token_lifetime: int = option(3600, "--token-lifetime", "SECONDS", "how long a sign-in token is valid")
+    operation_time: float = option(
+        0.0,
+        "--operation-time",
+        "SECONDS",
+        "how long each operation takes at the least, for the sake of polling clients",
+    )
     until_stdin_closes: bool = option(
         False, "--until-stdin-closes", None, "stop when standard input ends, so that a child never outlives its parent"
     )
@@ -45,6 +51,8 @@ class Settings:
         for name in ("max_file_size", "max_transcode_size", "token_lifetime"):
             if getattr(self, name) < 1:
                 raise ValueError(f"--{name.replace('_', '-')} {getattr(self, name)}: must be 1 or more")
+        if not 0 <= self.operation_time <= 3600:
+            raise ValueError(f"--operation-time {self.operation_time}: must be between 0 and 3600")
         if self.seed is not None and not self.seed.is_dir():
             raise ValueError(f"--seed {self.seed}: there is no such folder")
 
@@ -80,6 +88,11 @@ def parse(name: str, source: str, text: str) -> Any:
             raise ValueError(f"{source}={text}: must be 1 or 0")
         given = text.lower() in {"1", "true", "yes"}
         return not default if given else default
+    if isinstance(default, float):
+        try:
+            return float(text)
+        except ValueError:
+            raise ValueError(f"{source} {text}: must be a number") from None
     if isinstance(default, int):
         try:
             return int(text)

@@ -18,6 +18,7 @@ class Version:
     feed_by_time: bool  # change feed: a time window and rows to skip, instead of sequence numbers
     feed_default_limit: int
     feed_max_limit: int
+    succeeded: str  # operations: the word for success
 
 
 V1 = Version(
@@ -28,6 +29,7 @@ V1 = Version(
     feed_by_time=False,
     feed_default_limit=10,
     feed_max_limit=100,
+    succeeded="completed",
 )
 V2 = Version(
     strict_validation=False,
@@ -37,6 +39,7 @@ V2 = Version(
     feed_by_time=True,
     feed_default_limit=100,
     feed_max_limit=200,
+    succeeded="succeeded",
 )
 VERSIONS = {"1": V1, "1.0": V1, "1-prerelease": V1, "1.0-prerelease": V1, "2": V2, "2.0": V2}
 

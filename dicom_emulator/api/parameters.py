@@ -2,9 +2,12 @@
 
 import re
 from html import escape
-from typing import Iterable
+from typing import Any, Iterable
 
-from dicom_emulator.errors import InvalidParameter
+from starlette.requests import Request
+
+from dicom_emulator.errors import InvalidField, InvalidParameter, TooLarge, UnsupportedMediaType
+from dicom_emulator.wire.json_body import LARGEST, BodyTooLarge, Malformed, read_json
 
 
 def whole_number(text: str, bits: int) -> int | None:
@@ -17,6 +20,18 @@ def whole_number(text: str, bits: int) -> int | None:
         return None
     number = int(text)
     return number if -(2 ** (bits - 1)) <= number < 2 ** (bits - 1) else None
+
+
+async def json_body(request: Request) -> Any:
+    """The value of a JSON body. Raises UnsupportedMediaType, InvalidField, TooLarge."""
+    if "content-type" not in request.headers:
+        raise UnsupportedMediaType
+    try:
+        return await read_json(request)
+    except Malformed as error:
+        raise InvalidField("$", f"The JSON value could not be read: {error}.") from None
+    except BodyTooLarge:
+        raise TooLarge(LARGEST) from None
 
 
 class Parameters:

@@ -1,6 +1,7 @@
 """QIDO-RS: six paths to studies, series and instances (PS3.18 §10.6; conformance statement, Search)."""
 
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from pydicom.datadict import dictionary_VR, tag_for_keyword
@@ -9,10 +10,11 @@ from starlette.responses import Response
 
 from dicom_emulator.api.parameters import Parameters
 from dicom_emulator.api.transaction import Call, Transaction
+from dicom_emulator.archive.extended_query_tags import ExtendedQueryTag, extended_query_tags, value_key
 from dicom_emulator.archive.query import Condition, Query, search
 from dicom_emulator.blocking import run_blocking
 from dicom_emulator.dicom.attributes import IDENTIFIERS, SEARCHABLE, Attribute, tag_of
-from dicom_emulator.dicom.validation import is_date
+from dicom_emulator.dicom.validation import is_date, is_date_time, is_time
 from dicom_emulator.errors import BadRequest
 from dicom_emulator.versions import Version
 from dicom_emulator.wire.responses import DicomJson
@@ -56,6 +58,9 @@ ALL = {
     "instance": LONG["instance"],
 }
 
+WHOLE, DECIMAL = re.compile(r"[+-]?[0-9]{1,12}"), re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([Ee][+-]?[0-9]+)?")
+NUMBERS = {"FD": DECIMAL, "FL": DECIMAL, "IS": WHOLE, "SL": WHOLE, "SS": WHOLE, "UL": WHOLE, "US": WHOLE}
+
 
 @dataclass(frozen=True)
 class SearchParameters:
@@ -91,16 +96,33 @@ def search_for(level: str, *answered: str) -> Transaction:
 
     async def handler(call: Call) -> Response:
         identifiers = call.identifiers()
-        query = build_query(call, level, answered, identifiers)
+        extended = await run_blocking(lambda: extended_query_tags(call.archive.index.reader))
+        query = build_query(call, level, answered, identifiers, extended)
         rows = await run_blocking(lambda: search(call.archive.index.reader, query))
-        return DicomJson(f"[{','.join(rows)}]") if rows else Response(status_code=204)
+        response = DicomJson(f"[{','.join(rows)}]") if rows else Response(status_code=204)
+        if erroneous := keys_with_errors(call.parameters, extended):
+            response.headers["erroneous-dicom-attributes"] = ",".join(erroneous)
+        return response
 
     return Transaction(handler, action="read", bind=bind, answers_dicom_json=True)
 
 
-def build_query(call: Call, level: str, answered: tuple[str, ...], identifiers: tuple[str, ...]) -> Query:
+def keys_with_errors(parameters: SearchParameters, extended: list[ExtendedQueryTag]) -> list[str]:
+    """The filters, as the client wrote them, whose tag some instances could not be indexed by."""
+    with_errors = {tag.tag for tag in extended if tag.errors}
+    return [key for key, _ in parameters.matches if parse_attribute(key) in with_errors]
+
+
+def build_query(
+    call: Call,
+    level: str,
+    answered: tuple[str, ...],
+    identifiers: tuple[str, ...],
+    extended: list[ExtendedQueryTag],
+) -> Query:
     parameters: SearchParameters = call.parameters
-    conditions = [condition(key, value, answered, parameters.fuzzy) for key, value in parameters.matches]
+    tags = {tag.tag: tag for tag in extended}
+    conditions = [condition(key, value, answered, parameters.fuzzy, tags) for key, value in parameters.matches]
     filtered = [each.attribute.tag for each in conditions]
     if len(set(filtered)) < len(filtered):
         raise BadRequest("Invalid query: the same attribute is specified more than once, with different ID formats.")
@@ -126,7 +148,9 @@ def parse_attribute(key: str) -> int | None:
     return tag_for_keyword(key) if key else None
 
 
-def condition(key: str, value: str, answered: tuple[str, ...], fuzzy: bool) -> Condition:
+def condition(
+    key: str, value: str, answered: tuple[str, ...], fuzzy: bool, extended: Mapping[int, ExtendedQueryTag]
+) -> Condition:
     """The filter that a query parameter stands for. Raises BadRequest."""
     if "." in key:
         raise BadRequest(f"Invalid query: matching inside sequences is not supported, as in '{key}'.")
@@ -136,7 +160,8 @@ def condition(key: str, value: str, answered: tuple[str, ...], fuzzy: bool) -> C
             f"Invalid query: unknown query parameter '{key}'. If the parameter is an attribute keyword, "
             "check the casing as they are case-sensitive."
         )
-    attribute = SEARCHABLE.get(tag)
+    added = extended.get(tag)
+    attribute = added.attribute if added and added.status == "ready" else SEARCHABLE.get(tag)
     if attribute is None or attribute.level not in answered:
         raise BadRequest(
             f"Invalid query: AttributeId {key} is not queryable. "
@@ -144,28 +169,51 @@ def condition(key: str, value: str, answered: tuple[str, ...], fuzzy: bool) -> C
         )
     if not value.strip():
         raise BadRequest(f"Invalid query: attribute {key} has no value.")
-    if attribute.vr == "DA":
-        return date_condition(attribute, key, value)
+    if added and added.query_status == "disabled":
+        raise BadRequest(f"Query is disabled on specified attribute '{key}'.")
+    tag_key = added.key if added else None
+    if attribute.vr in MOMENTS:
+        return moment_condition(attribute, key, value.strip(), tag_key)
     if attribute.vr == "PN" and fuzzy:
         if '"' in value:
             raise BadRequest(f"Invalid query: a quotation mark is not allowed in the value of {key}.")
-        return Condition(attribute, value, fuzzy=True)
-    return Condition(attribute, value)
+        return Condition(attribute, value_key("PN", value), fuzzy=True, tag_key=tag_key)
+    if attribute.vr in NUMBERS and not NUMBERS[attribute.vr].fullmatch(value.strip()):
+        raise BadRequest(f"Invalid query: '{value}' is no number that attribute {key} could have.")
+    return Condition(attribute, value_key(attribute.vr, value), tag_key=tag_key)
 
 
-def date_condition(attribute: Attribute, key: str, value: str) -> Condition:
-    text = value.strip()
+@dataclass(frozen=True)
+class Moment:
+    """Dates, or times, or both in one: how a query gives them."""
+
+    name: str
+    pattern: str
+    is_valid: Callable[[str], bool]
+
+
+# An offset from UTC ends a DT where a range has its second date, so it is not taken.
+MOMENTS = {
+    "DA": Moment("date", "yyyyMMdd", is_date),
+    "DT": Moment("date time", "yyyyMMddHHmmss.FFFFFF, shorter ones too,", is_date_time),
+    "TM": Moment("time", "HHmmss.FFFFFF, shorter ones too,", is_time),
+}
+
+
+def moment_condition(attribute: Attribute, key: str, text: str, tag_key: int | None) -> Condition:
+    moment = MOMENTS[attribute.vr]
     low, dash, high = text.partition("-")
-    if any(day and not is_date(day) for day in (low, high)) or not (low or high):
+    if any(end and not moment.is_valid(end) for end in (low, high)) or not (low or high) or "+" in text:
         raise BadRequest(
-            f"Invalid query: specified date '{text}' is invalid for attribute {key}. Dates are given as yyyyMMdd, "
-            "ranges as yyyyMMdd-yyyyMMdd, yyyyMMdd- or -yyyyMMdd."
+            f"Invalid query: specified {moment.name} '{text}' is invalid for attribute {key}. It is given as "
+            f"{moment.pattern} and a range as two of them with '-' between, of which one may be left out."
         )
+    keys = [value_key(attribute.vr, end) if end else None for end in (low, high)]
     if not dash:
-        return Condition(attribute, low)
-    if low and high and low > high:
+        return Condition(attribute, keys[0] or "", tag_key=tag_key)
+    if keys[0] and keys[1] and keys[0] > keys[1]:
         raise BadRequest(f"Invalid query: the range '{text}' of attribute {key} ends before it starts.")
-    return Condition(attribute, low=low or None, high=high or None, is_range=True)
+    return Condition(attribute, low=keys[0], high=keys[1], is_range=True, tag_key=tag_key)
 
 
 def answer_attributes(

@@ -1,5 +1,6 @@
 """What happens to every request before its handler runs, in the service's order."""
 
+import inspect
 import re
 from dataclasses import dataclass
 from typing import Any, Awaitable, Callable, Mapping
@@ -17,6 +18,7 @@ from dicom_emulator.blocking import run_blocking
 from dicom_emulator.codec_process import CodecProcesses
 from dicom_emulator.dicom.validation import BAD_UID, is_uid
 from dicom_emulator.errors import BadRequest, Forbidden, NotAcceptable, NotSignedIn, UnsupportedMediaType
+from dicom_emulator.operations import Operations
 from dicom_emulator.settings import Settings
 from dicom_emulator.wire.accept import accepts_dicom_json
 from dicom_emulator.wire.auth import ALL_ACTIONS, AUDIENCE, InvalidToken, TokenIssuer
@@ -34,6 +36,7 @@ class Service:
     archive: Archive
     tokens: TokenIssuer
     codecs: CodecProcesses
+    operations: Operations
 
 
 @dataclass(frozen=True)
@@ -51,11 +54,15 @@ class Call:
         return self.service.archive
 
     @property
+    def version_url(self) -> str:
+        """The URL up to the version."""
+        return f"{self.request.base_url}{self.request.path_params['version']}"
+
+    @property
     def base_url(self) -> str:
-        """The URL up to the version, or the partition where the path names one."""
-        path_params = self.request.path_params
-        partition = f"/partitions/{self.partition.name}" if path_params.get("partition") else ""
-        return f"{self.request.base_url}{path_params['version']}{partition}"
+        """The URL up to the version, or to the partition where the path names one."""
+        named = self.request.path_params.get("partition")
+        return f"{self.version_url}/partitions/{self.partition.name}" if named else self.version_url
 
     def identifiers(self) -> tuple[str, ...]:
         """The UIDs of the path, checked, without padding. Raises BadRequest."""
@@ -98,6 +105,8 @@ class Transaction:
             raise NotAcceptable
         check_audit_headers(request)
         parameters = self.bind(request, version)
+        if inspect.isawaitable(parameters):  # what reads the body
+            parameters = await parameters
         partition = await self.partition(request, service)
         if self.action not in actions:
             raise Forbidden

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Iterator
 
 from dicom_emulator.archive import change_feed
+from dicom_emulator.archive.extended_query_tags import index_stored
 from dicom_emulator.archive.files import DataDirInUse, Files
 from dicom_emulator.archive.index import Index, WrongSchema
 from dicom_emulator.archive.ingest import AlreadyExists, NewInstance
@@ -93,6 +94,7 @@ class Archive:
                 replaced = take_out(transaction, partition, new.identifiers) if replace else []
                 watermark = insert(transaction, name, partition, new)
                 action = "Update" if replaced else "Create"
+                index_stored(transaction, watermark)
                 change_feed.record(transaction, action, partition, new.identifiers, watermark)
         except BaseException:
             self.files.remove(name)
@@ -131,7 +133,8 @@ class Archive:
         with self.index.transaction() as transaction:
             rows = transaction.execute(
                 "SELECT instance.watermark, file, instance.study_key, series_key, partition_key, StudyInstanceUID,"
-                f" SeriesInstanceUID, SOPInstanceUID {FROM} {''.join(WHERE_LEVEL[: len(identifiers)])} ORDER BY watermark",
+                f" SeriesInstanceUID, SOPInstanceUID {FROM} {''.join(WHERE_LEVEL[: len(identifiers)])}"
+                " ORDER BY watermark",
                 (partition, *identifiers),
             ).fetchall()
             for row in rows:
@@ -199,7 +202,6 @@ def take_out(transaction: sqlite3.Connection, partition: int, identifiers: tuple
         f"SELECT watermark, file {FROM} {''.join(WHERE_LEVEL)}", (partition, *identifiers)
     ).fetchall()
     for row in rows:
-        transaction.execute("DELETE FROM metadata WHERE watermark = ?", [row["watermark"]])
         transaction.execute("DELETE FROM instance WHERE watermark = ?", [row["watermark"]])
     return [row["file"] for row in rows]
 
@@ -223,7 +225,6 @@ def upsert(transaction: sqlite3.Connection, level: str, identity: dict[str, str 
 
 def remove(transaction: sqlite3.Connection, row: sqlite3.Row) -> None:
     """Take an instance out, and its series and study with it when it was their last."""
-    transaction.execute("DELETE FROM metadata WHERE watermark = ?", [row["watermark"]])
     transaction.execute("DELETE FROM instance WHERE watermark = ?", [row["watermark"]])
     for level in ("series", "study"):
         key = f"{level}_key"

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dicom_emulator.archive.extended_query_tags import NewTag, creator_tag, extended_query_tags
 from dicom_emulator.dicom import dicom_json, frames, part10
 from dicom_emulator.dicom.attributes import (
     CORE,
@@ -75,7 +76,8 @@ def ingest_file(
 ) -> Outcome:
     try:
         file = part10.read(incoming)
-        verdict = validate(file, study, strict)
+        tags = extended_query_tags(archive.index.reader)
+        verdict = validate(file, study, strict, {tag.tag: tag.vr for tag in tags if holds(file, tag)})
         outcome = described(file, verdict)
         if verdict.failures:
             outcome.failure_reason = CANNOT_UNDERSTAND
@@ -97,6 +99,13 @@ def ingest_file(
     if outcome.failure_reason:
         outcome.comments, outcome.warning_reason = {}, None
     return outcome
+
+
+def holds(file: part10.Part10, tag: NewTag) -> bool:
+    """Whether the file has the tag, a private one by the creator that the tag's owner meant."""
+    if tag.tag not in file.elements:
+        return False
+    return tag.private_creator is None or file.text(creator_tag(tag.tag)) == tag.private_creator
 
 
 def described(file: part10.Part10, verdict: Verdict) -> Outcome:

@@ -31,16 +31,23 @@ INDEXED_FOR = {
 }
 
 
+Comparable = str | int | float
+
+
 @dataclass(frozen=True)
 class Condition:
-    """A filter on one indexed attribute: equality, or a range where `low` or `high` is given."""
+    """A filter on one indexed attribute: equality, or a range where `low` or `high` is given.
+
+    The values are as they are compared: see `extended_query_tags.value_key`.
+    """
 
     attribute: Attribute
-    value: str = ""
-    low: str | None = None
-    high: str | None = None
+    value: Comparable = ""
+    low: Comparable | None = None
+    high: Comparable | None = None
     fuzzy: bool = False
     is_range: bool = False
+    tag_key: int | None = None  # of an extended query tag
 
 
 @dataclass(frozen=True)
@@ -128,17 +135,28 @@ def condition_sql(condition: Condition) -> tuple[str, list[Any]]:
     if attribute.tag == MODALITIES_IN_STUDY:
         return (
             "EXISTS (SELECT 1 FROM series AS other WHERE other.study_key = study.study_key AND other.Modality_key = ?)",
-            [fold(condition.value, "CS")],
+            [condition.value],
+        )
+    if condition.tag_key is not None:
+        owner = {"study": "study.study_key", "series": "series.series_key", "instance": "instance.watermark"}
+        text, values = comparison(condition, "value_key")
+        column = owner[attribute.level].split(".")[1]
+        return (
+            "EXISTS (SELECT 1 FROM extended_value AS extended WHERE extended.tag_key = ?"
+            f" AND extended.{column} = {owner[attribute.level]} AND {text})",
+            [condition.tag_key, *values],
         )
     if attribute.vr == "UI":
-        return f"{attribute.level}.{attribute.keyword} = ?", [condition.value.rstrip(" \0")]
-    column = f"{attribute.level}.{attribute.keyword}_key"
+        return f"{attribute.level}.{attribute.keyword} = ?", [condition.value]
+    return comparison(condition, f"{attribute.level}.{attribute.keyword}_key")
+
+
+def comparison(condition: Condition, column: str) -> tuple[str, list[Any]]:
     if condition.is_range:
         bounds = [(">=", condition.low), ("<=", condition.high)]
         given = [(sign, bound) for sign, bound in bounds if bound is not None]
         return " AND ".join(f"{column} {sign} ?" for sign, _ in given), [bound for _, bound in given]
-    wanted = fold(condition.value, attribute.vr)
-    return (f"fuzzy_match({column}, ?)" if condition.fuzzy else f"{column} = ?"), [wanted]
+    return (f"fuzzy_match({column}, ?)" if condition.fuzzy else f"{column} = ?"), [condition.value]
 
 
 def from_index(reader: sqlite3.Connection, row: sqlite3.Row, query: Query) -> dict[str, Any]:

@@ -60,7 +60,7 @@ CREATE INDEX instance_uid ON instance (SOPInstanceUID);
 
 -- Apart from the index, so that searching does not turn these large pages.
 CREATE TABLE metadata (
-    watermark INTEGER PRIMARY KEY REFERENCES instance,
+    watermark INTEGER PRIMARY KEY REFERENCES instance ON DELETE CASCADE ON UPDATE CASCADE,
     json TEXT NOT NULL
 );
 
@@ -77,3 +77,60 @@ CREATE TABLE change_feed (
 CREATE INDEX change_feed_ticks ON change_feed (ticks, sequence);
 
 CREATE TABLE secret (token_secret BLOB NOT NULL);
+
+CREATE TABLE operation (
+    id TEXT PRIMARY KEY,                            -- 32 hex digits
+    type TEXT NOT NULL,                             -- reindex, update, export
+    status TEXT NOT NULL,                           -- notStarted, running, succeeded, failed
+    created INTEGER NOT NULL,                       -- ticks, as the next one
+    updated INTEGER NOT NULL,
+    percent INTEGER NOT NULL,
+    input TEXT NOT NULL,                            -- JSON: what is to be done
+    progress TEXT NOT NULL                          -- JSON: what is done, written in the transaction that did it
+);
+
+CREATE TABLE extended_query_tag (
+    tag_key INTEGER PRIMARY KEY AUTOINCREMENT,
+    path TEXT NOT NULL UNIQUE,                      -- eight hex digits
+    vr TEXT NOT NULL,
+    private_creator TEXT,
+    level TEXT NOT NULL,                            -- study, series, instance
+    status TEXT NOT NULL,                           -- adding, ready
+    query_status TEXT NOT NULL,                     -- enabled, disabled
+    operation TEXT NOT NULL                         -- that indexes what was stored before
+);
+
+-- A value belongs to a study, a series or an instance, whichever is not NULL.
+CREATE TABLE extended_value (
+    tag_key INTEGER NOT NULL REFERENCES extended_query_tag ON DELETE CASCADE,
+    study_key INTEGER REFERENCES study ON DELETE CASCADE,
+    series_key INTEGER REFERENCES series ON DELETE CASCADE,
+    watermark INTEGER REFERENCES instance ON DELETE CASCADE ON UPDATE CASCADE,
+    value_key NOT NULL,                             -- as it is compared: a number or a text
+    source INTEGER NOT NULL,                        -- watermark of the instance that it was read from
+    UNIQUE (tag_key, study_key),
+    UNIQUE (tag_key, series_key),
+    UNIQUE (tag_key, watermark)
+);
+CREATE INDEX extended_value_key ON extended_value (tag_key, value_key);
+CREATE INDEX extended_value_study ON extended_value (study_key);
+CREATE INDEX extended_value_series ON extended_value (series_key);
+CREATE INDEX extended_value_watermark ON extended_value (watermark);
+
+CREATE TABLE extended_error (
+    tag_key INTEGER NOT NULL REFERENCES extended_query_tag ON DELETE CASCADE,
+    watermark INTEGER NOT NULL REFERENCES instance ON DELETE CASCADE ON UPDATE CASCADE,
+    ticks INTEGER NOT NULL,
+    message TEXT NOT NULL,
+    PRIMARY KEY (tag_key, watermark)
+);
+CREATE INDEX extended_error_watermark ON extended_error (watermark);
+
+-- The version of an instance before its first bulk update.
+CREATE TABLE original (
+    watermark INTEGER PRIMARY KEY REFERENCES instance ON DELETE CASCADE ON UPDATE CASCADE,  -- of the current version
+    original_watermark INTEGER NOT NULL,
+    file TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    json TEXT NOT NULL
+);

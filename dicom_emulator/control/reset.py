@@ -10,7 +10,8 @@ from dicom_emulator.control.origin import refuse_foreign_pages
 
 def start_anew(state: State) -> None:
     """Forget what was stored, what was asked for, and which faults were set."""
-    state.service.archive.reset()
+    with state.service.operations.stopped():
+        state.service.archive.reset()
     state.faults.clear()
     state.exchanges.clear()
 

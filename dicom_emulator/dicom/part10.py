@@ -26,6 +26,7 @@ LARGE = 64 * 1024  # bytes; longer values stay in the file
 LONGEST_DEFLATED = 2**31 - 1  # bytes of an inflated data set
 UNDEFINED = 0xFFFFFFFF
 BINARY = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
+WIDTHS = {"FD": 8, "FL": 4, "SL": 4, "SS": 2, "SV": 8, "UL": 4, "US": 2, "UV": 8}  # bytes of each number
 SINGLE_VALUED = frozenset({"LT", "ST", "UT", "UR"})
 TEXT = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})  # the VRs that SpecificCharacterSet speaks of
 CHARACTER_SET = 0x00080005
@@ -69,6 +70,14 @@ class DataSet:
     def text(self, tag: int) -> str:
         """The first value of a text attribute, "" when absent or empty."""
         return next(iter(self.texts(tag)), "")
+
+    def count(self, tag: int) -> int:
+        """How many values an attribute has. Of a sequence or binary data: 0."""
+        element = self.elements.get(tag)
+        if element is None or not element.value or element.vr in BINARY:
+            return 0
+        width = WIDTHS.get(element.vr)
+        return len(element.value) // width if width else len(self.texts(tag))
 
     def number(self, tag: int) -> int | None:
         """The value of a US or IS attribute, None when absent or unreadable."""

@@ -3,21 +3,21 @@
 import re
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Callable, Iterator
+from typing import Callable, Iterator, Mapping, NamedTuple
 
 from pydicom.uid import ImplicitVRLittleEndian
 
 from dicom_emulator.dicom.attributes import (
     CORE,
     IDENTIFIERS,
+    MODALITIES_IN_STUDY,
     PATIENT_ID,
-    SEARCHABLE,
     SOP_CLASS_UID,
     STUDY_INSTANCE_UID,
     name_of,
     tag_text,
 )
-from dicom_emulator.dicom.part10 import BINARY, DataSet, Element, Part10, texts
+from dicom_emulator.dicom.part10 import BINARY, WIDTHS, DataSet, Element, Part10, texts
 
 UID = re.compile(r"[0-9.]{0,63}[0-9]")
 BAD_UID = (
@@ -32,6 +32,18 @@ TIME = r"([01]\d|2[0-3])([0-5]\d(([0-5]\d|60)(\.\d{1,6})?)?)?"
 DATE_TIME = re.compile(rf"\d{{4}}((0[1-9]|1[0-2])((0[1-9]|[12]\d|3[01])({TIME})?)?)?([+-]\d{{4}})?")
 
 
+class Broken(NamedTuple):
+    """A rule that a value breaks: in the words of an indexing error, and in those of a store response."""
+
+    short: str
+    text: str
+
+
+TOO_LONG, WRONG_LENGTH = "Value length exceeds maximum length.", "Value length is not expected."
+INVALID_CHARACTER = Broken("Value contains invalid character.", "Value contains invalid character.")
+NO_TAGS: Mapping[int, str] = {}
+
+
 @dataclass
 class Verdict:
     """What was found. Messages by tag, the first for each."""
@@ -43,17 +55,21 @@ class Verdict:
     several_values: bool = False  # an indexed attribute has more than one value
 
 
-def validate(file: Part10, study: str | None, strict: bool) -> Verdict:
-    """Check a file that is to be stored in `study` (None: in whichever it names)."""
+def validate(file: Part10, study: str | None, strict: bool, extended: Mapping[int, str] = NO_TAGS) -> Verdict:
+    """Check a file that is to be stored in `study` (None: in whichever it names).
+
+    extended: the VRs of the extended query tags, by tag.
+    """
+    vrs = {tag: attribute.vr for tag, attribute in CORE.items()} | extended
     verdict = Verdict(implicit_vr=file.transfer_syntax == ImplicitVRLittleEndian)
     check_required(file, strict, verdict)
     if study is not None and same_uid(file.text(STUDY_INSTANCE_UID)) != same_uid(study):
         verdict.failures.setdefault(STUDY_INSTANCE_UID, OTHER_STUDY)
     if strict:
-        check_core(file, verdict)
+        check_core(file, {MODALITIES_IN_STUDY: "CS"} | vrs, verdict)
     else:
-        check_all(file, verdict)
-    verdict.several_values = any(len(file.texts(tag)) > 1 for tag in CORE)
+        check_all(file, vrs, verdict)
+    verdict.several_values = any(file.count(tag) > 1 for tag in vrs)
     return verdict
 
 
@@ -87,20 +103,20 @@ def expected_vr(tag: int) -> str:
     return CORE[tag].vr if tag in CORE else "UI"
 
 
-def check_core(file: Part10, verdict: Verdict) -> None:
+def check_core(file: Part10, vrs: Mapping[int, str], verdict: Verdict) -> None:
     """v1: every indexed attribute that has a value obeys the minimum rules."""
-    for tag, attribute in SEARCHABLE.items():
+    for tag, vr in vrs.items():
         element = file.elements.get(tag)
         if element is None or tag in REQUIRED:
             continue
         value = file.text(tag)
-        if message := (minimum_fault(element, value, attribute.vr) if value else wrong_vr(element, attribute.vr)):
+        if message := (minimum_fault(element, value, vr) if value else wrong_vr(element, vr)):
             verdict.failures.setdefault(tag, message)
 
 
-def check_all(file: Part10, verdict: Verdict) -> None:
+def check_all(file: Part10, vrs: Mapping[int, str], verdict: Verdict) -> None:
     """v2: an attribute that breaks the rules of its VR is told in a warning and, at the top level, dropped."""
-    for top_level, tag, message in faults(file, True):
+    for top_level, tag, message in faults(file, vrs):
         if tag in verdict.failures:
             continue
         verdict.warnings.setdefault(tag, message)
@@ -108,14 +124,15 @@ def check_all(file: Part10, verdict: Verdict) -> None:
             verdict.dropped.add(tag)
 
 
-def faults(data_set: DataSet, top_level: bool) -> Iterator[tuple[bool, int, str]]:
+def faults(data_set: DataSet, vrs: Mapping[int, str] | None) -> Iterator[tuple[bool, int, str]]:
+    """Whether at the top level, where some attributes must have certain VRs; the tag; what is wrong."""
     for tag, element in data_set.elements.items():
         for item in element.items or []:
-            yield from faults(item, False)
-        if top_level and tag in CORE and (message := wrong_vr(element, CORE[tag].vr)):
-            yield top_level, tag, message
+            yield from faults(item, None)
+        if vrs and tag in vrs and (message := wrong_vr(element, vrs[tag])):
+            yield True, tag, message
         elif message := full_fault(element, data_set.encodings):
-            yield top_level, tag, message
+            yield vrs is not None, tag, message
 
 
 # The minimum rules: what the index needs.
@@ -135,32 +152,56 @@ def minimum_fault(element: Element, value: str, vr: str) -> str | None:
     """What is wrong with the first value of an indexed attribute, or None."""
     if message := wrong_vr(element, vr):
         return message
-    detail = MINIMUM_RULES[vr](value) if vr in MINIMUM_RULES else None
-    return prefix(element, vr) + detail if detail else None
+    if vr in WIDTHS:
+        return prefix(element, vr) + WRONG_LENGTH if len(element.value or b"") % WIDTHS[vr] else None
+    broken = minimum_rule(vr, value)
+    return prefix(element, vr) + broken.text if broken else None
 
 
-def longest(limit: int) -> Callable[[str], str | None]:
-    def rule(value: str) -> str | None:
+def minimum_rule(vr: str, value: str) -> Broken | None:
+    """The minimum rule of a VR that `value` breaks, or None."""
+    return MINIMUM_RULES[vr](value) if vr in MINIMUM_RULES else None
+
+
+def longest(limit: int) -> Callable[[str], Broken | None]:
+    def rule(value: str) -> Broken | None:
         if len(value) > limit:
-            return f"Value exceeds maximum length of {limit} characters."
-        return "Value contains invalid character." if CONTROL.search(value) else None
+            return Broken(TOO_LONG, f"Value exceeds maximum length of {limit} characters.")
+        return INVALID_CHARACTER if CONTROL.search(value) else None
 
     return rule
 
 
-def minimum_pn(value: str) -> str | None:
+def minimum_as(value: str) -> Broken | None:
+    return None if len(value) == 4 else Broken(WRONG_LENGTH, "Value is not 4 characters long.")
+
+
+def minimum_pn(value: str) -> Broken | None:
     groups = value.split("=")
     if len(groups) > 3:
-        return "Person name has more than 3 component groups."
+        return Broken("Value contains more than 3 groups.", "Person name has more than 3 component groups.")
     if any(len(group) > 64 for group in groups):
-        return "A component group of the person name exceeds maximum length of 64 characters."
+        message = "A component group of the person name exceeds maximum length of 64 characters."
+        return Broken("One or more group of person name exceeds maxium length of 64.", message)
     if any(group.count("^") > 4 for group in groups):
-        return "A component group of the person name has more than 5 components."
-    return "Value contains invalid character." if CONTROL.search(value) else None
+        message = "A component group of the person name has more than 5 components."
+        return Broken("Value contains more than 5 components.", message)
+    return INVALID_CHARACTER if CONTROL.search(value) else None
 
 
-def minimum_da(value: str) -> str | None:
-    return None if is_date(value) else "Value cannot be parsed as a valid date."
+def parsed_as(kind: str, is_valid: Callable[[str], object]) -> Callable[[str], Broken | None]:
+    message = f"Value cannot be parsed as a valid {kind}."
+    return lambda value: None if is_valid(value) else Broken(message, message)
+
+
+def is_date_time(value: str) -> bool:
+    """Whether the text is YYYY[MM[DD[HH[MM[SS[.F]]]]]] with or without an offset from UTC."""
+    return bool(DATE_TIME.fullmatch(value.rstrip(" ")))
+
+
+def is_time(value: str) -> bool:
+    """Whether the text is HH[MM[SS[.F]]]."""
+    return bool(re.fullmatch(TIME, value.rstrip(" ")))
 
 
 def is_date(value: str) -> bool:
@@ -178,13 +219,18 @@ def is_date(value: str) -> bool:
     return True
 
 
-MINIMUM_RULES: dict[str, Callable[[str], str | None]] = {
+MINIMUM_RULES: dict[str, Callable[[str], Broken | None]] = {
+    "AE": longest(16),
+    "AS": minimum_as,
     "CS": longest(16),
-    "DA": minimum_da,
+    "DA": parsed_as("date", is_date),
+    "DT": parsed_as("DateTime", is_date_time),
+    "IS": parsed_as("integer", lambda value: full_is(value) is None),
     "LO": longest(64),
     "PN": minimum_pn,
     "SH": longest(16),
-    "UI": lambda value: None if is_uid(value) else BAD_UID,
+    "TM": parsed_as("time", is_time),
+    "UI": lambda value: None if is_uid(value) else Broken("DICOM Identifier is invalid.", BAD_UID),
 }
 
 
@@ -240,8 +286,8 @@ def full_is(value: str) -> str | None:
 
 
 def full_pn(value: str) -> str | None:
-    reason = minimum_pn(value)
-    return reason[0].lower() + reason[1:].rstrip(".") if reason else None
+    broken = minimum_pn(value)
+    return broken.text[0].lower() + broken.text[1:].rstrip(".") if broken else None
 
 
 def full_ui(padded: str) -> str | None:

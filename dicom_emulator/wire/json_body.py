@@ -1,0 +1,45 @@
+"""JSON bodies as the service reads them: comments and trailing commas are fine (RFC 8259 allows neither)."""
+
+import json
+import re
+from typing import Any
+
+from starlette.requests import Request
+
+LARGEST = 30_000_000  # bytes
+# A string stays; a comment goes; so does a comma that a closing bracket follows.
+LENIENT = re.compile(r'("(?:[^"\\]|\\.)*")|//[^\n]*|/\*.*?\*/|,(?=(?:\s|//[^\n]*|/\*.*?\*/)*[\]}])', re.DOTALL)
+
+
+class Malformed(ValueError):
+    """The body is no JSON."""
+
+
+class BodyTooLarge(ValueError):
+    """The body has more than LARGEST bytes."""
+
+
+async def read_json(request: Request) -> Any:
+    """The body's value. Raises Malformed, BodyTooLarge."""
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > LARGEST:
+            raise BodyTooLarge
+    return parse_json(body)
+
+
+def parse_json(body: bytes) -> Any:
+    """
+    >>> parse_json(b'{"a": [1, 2,], /* no */ "b": "// yes",}')
+    {'a': [1, 2], 'b': '// yes'}
+    """
+    try:
+        text = body.decode("utf-8-sig")
+        return json.loads(LENIENT.sub(lambda match: match[1] or "", text), parse_constant=refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise Malformed(str(error)) from None
+
+
+def refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON value")
