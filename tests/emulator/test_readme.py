@@ -58,7 +58,8 @@ def test_the_options_in_the_readme_are_those_of_the_program() -> None:
     assert listed.keys() == {option.metadata["flag"] for option in fields(Settings)}
     for option in fields(Settings):
         shown = listed[option.metadata["flag"]]
-        assert shown == {None: "none", (): "none", True: "off", False: "off"}.get(option.default, str(option.default))
+        is_switch = isinstance(option.default, bool)
+        assert shown == ("off" if is_switch else "none" if option.default in {None, ()} else str(option.default))
 
 
 def test_the_routes_in_the_readme_are_those_of_the_program() -> None:
