@@ -13,6 +13,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from dicom_emulator.api import change_feed, extended_query_tags, health, partitions, search
+from dicom_emulator.api.bulk_update import BULK_UPDATE
 from dicom_emulator.api.delete import DELETE
 from dicom_emulator.api.operations import RETRIEVE_OPERATION
 from dicom_emulator.api.rendered import RETRIEVE_RENDERED
@@ -45,6 +46,7 @@ ROUTES = [
     Resource("/studies", GET=search.STUDIES, POST=STORE, PUT=STORE_OR_REPLACE),
     Resource("/series", GET=search.SERIES),
     Resource("/instances", GET=search.INSTANCES),
+    Resource("/studies/$bulkUpdate", offered={"2", "2.0"}, POST=BULK_UPDATE),
     Resource(STUDY, GET=RETRIEVE, POST=STORE, PUT=STORE_OR_REPLACE, DELETE=DELETE),
     Resource(STUDY + "/metadata", GET=RETRIEVE_METADATA),
     Resource(STUDY + "/series", GET=search.SERIES_OF_STUDY),

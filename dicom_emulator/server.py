@@ -17,6 +17,7 @@ from starlette.datastructures import State
 
 from dicom_emulator.app import create_app
 from dicom_emulator.archive import Archive
+from dicom_emulator.archive.bulk_update import update
 from dicom_emulator.archive.extended_query_tags import reindex
 from dicom_emulator.codec_process import CodecProcesses
 from dicom_emulator.control import identity
@@ -26,7 +27,7 @@ from dicom_emulator.operations import Operations
 from dicom_emulator.settings import Settings
 from dicom_emulator.wire.auth import ROLES, TokenIssuer
 
-JOBS = {"reindex": reindex}
+JOBS = {"reindex": reindex, "update": update}
 GRACEFUL_SHUTDOWN = 60  # seconds that requests in flight may take at the end
 log = logging.getLogger("dicom_emulator")
 

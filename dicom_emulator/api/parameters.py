@@ -22,14 +22,14 @@ def whole_number(text: str, bits: int) -> int | None:
     return number if -(2 ** (bits - 1)) <= number < 2 ** (bits - 1) else None
 
 
-async def json_body(request: Request) -> Any:
-    """The value of a JSON body. Raises UnsupportedMediaType, InvalidField, TooLarge."""
+async def json_body(request: Request, invalid: type[InvalidField | InvalidParameter] = InvalidField) -> Any:
+    """The value of a JSON body. Raises UnsupportedMediaType, `invalid`, TooLarge."""
     if "content-type" not in request.headers:
         raise UnsupportedMediaType
     try:
         return await read_json(request)
     except Malformed as error:
-        raise InvalidField("$", f"The JSON value could not be read: {error}.") from None
+        raise invalid("$", f"The JSON value could not be read: {error}.") from None
     except BodyTooLarge:
         raise TooLarge(LARGEST) from None
 

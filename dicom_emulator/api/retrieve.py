@@ -62,9 +62,14 @@ def chosen(call: Call, offers: tuple[Offer, ...]) -> Choice:
     return choice
 
 
-async def found(call: Call, identifiers: tuple[str, ...]) -> list[StoredInstance]:
+def wants_original(call: Call) -> bool:
+    """Whether the version before the first bulk update is asked for."""
+    return call.request.headers.get("msdicom-request-original", "").lower() == "true"
+
+
+async def found(call: Call, identifiers: tuple[str, ...], original: bool = False) -> list[StoredInstance]:
     """The instances that the path names. Raises NotFound."""
-    instances = await run_blocking(call.archive.instances, call.partition.key, *identifiers)
+    instances = await run_blocking(call.archive.instances, call.partition.key, *identifiers, original=original)
     if not instances:
         raise NotFound(LEVELS[len(identifiers) - 1])
     return instances
@@ -74,7 +79,7 @@ async def retrieve_instances(call: Call) -> Response:
     """GET a study, a series or an instance."""
     identifiers = call.identifiers()
     choice = chosen(call, INSTANCE if len(identifiers) == 3 else FILES_IN_PARTS)
-    instances = await found(call, identifiers)
+    instances = await found(call, identifiers, wants_original(call))
     if len(instances) > 1 and choice.transfer_syntax != ORIGINAL:
         raise NotAcceptable(SEVERAL_INSTANCES)
     if as_stored(instances[0], choice):
@@ -167,10 +172,12 @@ RETRIEVE_FRAMES = Transaction(retrieve_frames, action="read", bind=bind_frames)
 async def retrieve_metadata(call: Call) -> Response:
     """GET everything but the bulk of the data, as DICOM JSON, with an ETag that follows each change."""
     identifiers = call.identifiers()
-    watermarks, objects = await run_blocking(call.archive.metadata, call.partition.key, *identifiers)
+    watermarks, objects = await run_blocking(
+        call.archive.metadata, call.partition.key, *identifiers, original=wants_original(call)
+    )
     if not watermarks:
         raise NotFound(LEVELS[len(identifiers) - 1])
-    etag = f"{watermarks[-1]}" if len(identifiers) == 3 else f"{watermarks[-1]}-{len(watermarks)}"
+    etag = f"{watermarks[0]}" if len(identifiers) == 3 else f"{max(watermarks)}-{len(watermarks)}"
     if call.request.headers.get("if-none-match", "").lower() == etag:
         return Response(status_code=304)
     return DicomJson(f"[{','.join(objects)}]", headers={"ETag": etag})

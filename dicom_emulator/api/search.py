@@ -13,48 +13,43 @@ from dicom_emulator.api.transaction import Call, Transaction
 from dicom_emulator.archive.extended_query_tags import ExtendedQueryTag, extended_query_tags, value_key
 from dicom_emulator.archive.query import Condition, Query, search
 from dicom_emulator.blocking import run_blocking
-from dicom_emulator.dicom.attributes import IDENTIFIERS, SEARCHABLE, Attribute, tag_of
+from dicom_emulator.dicom.attributes import IDENTIFIERS, SEARCHABLE, Attribute, tags_of
 from dicom_emulator.dicom.validation import is_date, is_date_time, is_time
 from dicom_emulator.errors import BadRequest
 from dicom_emulator.versions import Version
 from dicom_emulator.wire.responses import DicomJson
 
-
-def tags(keywords: str) -> frozenset[int]:
-    return frozenset(tag_of(keyword) for keyword in keywords.split())
-
-
 # Which attributes a row of each level carries unless the client asks for more.
 LONG = {
-    "study": tags(
+    "study": tags_of(
         "SpecificCharacterSet StudyDate StudyTime AccessionNumber InstanceAvailability ReferringPhysicianName"
         " TimezoneOffsetFromUTC PatientName PatientID PatientBirthDate PatientSex StudyInstanceUID StudyID"
     ),
-    "series": tags(
+    "series": tags_of(
         "SpecificCharacterSet Modality TimezoneOffsetFromUTC SeriesDescription SeriesInstanceUID"
         " PerformedProcedureStepStartDate PerformedProcedureStepStartTime RequestAttributesSequence"
     ),
-    "instance": tags(
+    "instance": tags_of(
         "SpecificCharacterSet SOPClassUID SOPInstanceUID InstanceAvailability TimezoneOffsetFromUTC InstanceNumber"
         " Rows Columns BitsAllocated NumberOfFrames"
     ),
 }
 SHORT = {
-    "study": tags(
+    "study": tags_of(
         "StudyInstanceUID StudyDate StudyDescription AccessionNumber ReferringPhysicianName PatientName PatientID"
         " PatientBirthDate"
     ),
-    "series": tags("SeriesInstanceUID Modality PerformedProcedureStepStartDate ManufacturerModelName"),
-    "instance": tags("SOPInstanceUID"),
+    "series": tags_of("SeriesInstanceUID Modality PerformedProcedureStepStartDate ManufacturerModelName"),
+    "instance": tags_of("SOPInstanceUID"),
 }
 ALL = {
     "study": LONG["study"]
-    | tags(
+    | tags_of(
         "StudyDescription AnatomicRegionsInStudyCodeSequence ProcedureCodeSequence NameOfPhysiciansReadingStudy"
         " AdmittingDiagnosesDescription ReferencedStudySequence PatientAge PatientSize PatientWeight Occupation"
         " AdditionalPatientHistory"
     ),
-    "series": LONG["series"] | tags("SeriesNumber Laterality SeriesDate SeriesTime"),
+    "series": LONG["series"] | tags_of("SeriesNumber Laterality SeriesDate SeriesTime"),
     "instance": LONG["instance"],
 }
 

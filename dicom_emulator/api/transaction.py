@@ -3,12 +3,12 @@
 import inspect
 import re
 from dataclasses import dataclass
-from typing import Any, Awaitable, Callable, Mapping
+from typing import Any, Awaitable, Callable, Collection, Mapping
 
 from starlette.convertors import StringConvertor
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Match, Route
 from starlette.types import Receive, Scope, Send
 
 from dicom_emulator import versions
@@ -17,7 +17,7 @@ from dicom_emulator.archive.partitions import DEFAULT, NAME, Partition, find, ma
 from dicom_emulator.blocking import run_blocking
 from dicom_emulator.codec_process import CodecProcesses
 from dicom_emulator.dicom.validation import BAD_UID, is_uid
-from dicom_emulator.errors import BadRequest, Forbidden, NotAcceptable, NotSignedIn, UnsupportedMediaType
+from dicom_emulator.errors import BadRequest, Forbidden, Missing, NotAcceptable, NotSignedIn, UnsupportedMediaType
 from dicom_emulator.operations import Operations
 from dicom_emulator.settings import Settings
 from dicom_emulator.wire.accept import accepts_dicom_json
@@ -69,12 +69,16 @@ class Call:
         found = [(name, self.request.path_params[name]) for name in UID_NAMES if name in self.request.path_params]
         for name, uid in found:
             if not is_uid(uid):
-                raise BadRequest(f"Dicom element '{UID_NAMES[name]}' failed validation for VR 'UI': {BAD_UID}")
+                raise malformed_uid(UID_NAMES[name])
         return tuple(uid.rstrip(" ") for _, uid in found)
 
     @property
     def accept(self) -> str | None:
         return ",".join(self.request.headers.getlist("accept")) or None
+
+
+def malformed_uid(name: str) -> BadRequest:
+    return BadRequest(f"Dicom element '{name}' failed validation for VR 'UI': {BAD_UID}")
 
 
 Handler = Callable[[Call], Awaitable[Response]]
@@ -173,6 +177,7 @@ class UnsupportedVersion(Exception):
         self.status, self.number, self.allow = status, number, allow
 
 
+ALL_VERSIONS = frozenset(versions.VERSIONS)
 VERSION_SEGMENT = "(?P<version>[^/]+)"
 
 
@@ -182,8 +187,11 @@ class Resource(Route):
     Paths match as they do in the service: in any case, and with a slash more at the end.
     """
 
-    def __init__(self, path: str, partitioned: bool = True, **transactions: Transaction):
+    def __init__(
+        self, path: str, partitioned: bool = True, offered: Collection[str] = ALL_VERSIONS, **transactions: Transaction
+    ):
         self.transactions: Mapping[str, Transaction] = transactions
+        self.offered = offered  # the numbers of the versions in which the path exists
         super().__init__("/{version}" + path, endpoint=self.serve)
         self.methods = None
         self.app = self.serve
@@ -196,9 +204,11 @@ class Resource(Route):
 
     def matches(self, scope: Scope) -> Any:
         match, child_scope = super().matches(scope)
-        if child_scope and versions.number_of(child_scope["path_params"]["version"]) is None:
-            return type(match).NONE, {}
-        return match, child_scope
+        if not child_scope:
+            return match, child_scope
+        if versions.number_of(child_scope["path_params"]["version"]) is None:
+            return Match.NONE, {}
+        return (match if scope["method"] in self.transactions else Match.PARTIAL), child_scope
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive, send)
@@ -207,6 +217,8 @@ class Resource(Route):
         version = versions.VERSIONS.get(number)
         if version is None:
             raise UnsupportedVersion(400, number)
+        if number not in self.offered:
+            raise Missing
         if request.method not in self.transactions:
             raise UnsupportedVersion(405, number, ", ".join(sorted(self.transactions)))
         response = await self.transactions[request.method](request, request.app.state.service, version)

@@ -25,8 +25,20 @@ INDEXED = {
 }
 FROM = """
 FROM instance JOIN series USING (series_key) JOIN study ON study.study_key = instance.study_key
+JOIN metadata ON metadata.watermark = instance.watermark
+LEFT JOIN original ON original.watermark = instance.watermark
 WHERE study.partition_key = ? AND study.StudyInstanceUID = ?
 """
+CURRENT = "instance.watermark, instance.file, instance.size"
+ORIGINAL = (
+    "COALESCE(original_watermark, instance.watermark) AS watermark, COALESCE(original.file, instance.file) AS file,"
+    + " COALESCE(original.size, instance.size) AS size"
+)
+CURRENT_METADATA = "instance.watermark, metadata.json"
+ORIGINAL_METADATA = (
+    "COALESCE(original_watermark, instance.watermark) AS watermark, COALESCE(original.json, metadata.json) AS json"
+)
+ALL_FILES = "SELECT file FROM instance UNION ALL SELECT file FROM original"
 KEPT = {"secret", "partition"}  # tables that a reset does not empty
 WHERE_LEVEL = ("", "AND series.SeriesInstanceUID = ? ", "AND instance.SOPInstanceUID = ? ")
 
@@ -40,6 +52,7 @@ class StoredInstance:
     """An instance that was found: where its bytes are, and in which transfer syntax."""
 
     watermark: int
+    identifiers: tuple[str, str, str]
     path: Path
     size: int
     transfer_syntax: str
@@ -67,7 +80,7 @@ class Archive:
             raise
         self._creating: set[tuple[int, str, str, str]] = set()
         self._creating_lock = threading.Lock()
-        self.files.sweep({name for (name,) in self.index.reader.execute("SELECT file FROM instance")})
+        self.files.sweep({name for (name,) in self.index.reader.execute(ALL_FILES)})
 
     @contextmanager
     def creating(self, partition: int, identifiers: tuple[str, str, str]) -> Iterator[bool]:
@@ -102,10 +115,14 @@ class Archive:
         self.files.discard(replaced)
         return watermark
 
-    def instances(self, partition: int, *identifiers: str) -> list[StoredInstance]:
-        """The instances of a study, a series, or the one instance, oldest first; [] when there are none."""
+    def instances(self, partition: int, *identifiers: str, original: bool = False) -> list[StoredInstance]:
+        """The instances of a study, a series, or the one instance, oldest first; [] when there are none.
+
+        original: in the version before the first bulk update.
+        """
         rows = self.index.reader.execute(
-            f"SELECT instance.* {FROM} {''.join(WHERE_LEVEL[: len(identifiers)])} ORDER BY watermark",
+            f"SELECT {ORIGINAL if original else CURRENT}, SOPInstanceUID, transfer_syntax, frames, StudyInstanceUID,"
+            f" SeriesInstanceUID {FROM} {''.join(WHERE_LEVEL[: len(identifiers)])} ORDER BY instance.watermark",
             (partition, *identifiers),
         )
         return [self._stored(row) for row in rows]
@@ -113,17 +130,21 @@ class Archive:
     def _stored(self, row: sqlite3.Row) -> StoredInstance:
         return StoredInstance(
             row["watermark"],
+            (row["StudyInstanceUID"], row["SeriesInstanceUID"], row["SOPInstanceUID"]),
             self.files.path(row["file"]),
             row["size"],
             row["transfer_syntax"],
             row["frames"],
         )
 
-    def metadata(self, partition: int, *identifiers: str) -> tuple[list[int], list[str]]:
-        """The watermarks of the instances, oldest first, and their metadata as JSON objects."""
+    def metadata(self, partition: int, *identifiers: str, original: bool = False) -> tuple[list[int], list[str]]:
+        """The watermarks of the instances, oldest first, and their metadata as JSON objects.
+
+        original: of the version before the first bulk update.
+        """
         rows = self.index.reader.execute(
-            f"SELECT watermark, json {FROM.replace('WHERE', 'JOIN metadata USING (watermark) WHERE')}"
-            f" {''.join(WHERE_LEVEL[: len(identifiers)])} ORDER BY watermark",
+            f"SELECT {ORIGINAL_METADATA if original else CURRENT_METADATA} {FROM}"
+            f" {''.join(WHERE_LEVEL[: len(identifiers)])} ORDER BY instance.watermark",
             (partition, *identifiers),
         ).fetchall()
         return [row["watermark"] for row in rows], [row["json"] for row in rows]
@@ -132,20 +153,20 @@ class Archive:
         """Delete a study, a series or an instance. Returns how many instances went; 0 when it was not there."""
         with self.index.transaction() as transaction:
             rows = transaction.execute(
-                "SELECT instance.watermark, file, instance.study_key, series_key, partition_key, StudyInstanceUID,"
-                f" SeriesInstanceUID, SOPInstanceUID {FROM} {''.join(WHERE_LEVEL[: len(identifiers)])}"
-                " ORDER BY watermark",
+                "SELECT instance.watermark, instance.file, original.file AS original, study.study_key,"
+                " series.series_key, partition_key, StudyInstanceUID, SeriesInstanceUID, SOPInstanceUID"
+                f" {FROM} {''.join(WHERE_LEVEL[: len(identifiers)])} ORDER BY instance.watermark",
                 (partition, *identifiers),
             ).fetchall()
             for row in rows:
                 remove(transaction, row)
-        self.files.discard(row["file"] for row in rows)
+        self.files.discard(files_of(rows))
         return len(rows)
 
     def reset(self) -> None:
         """Forget everything, as if the archive were new. The secret of the tokens stays."""
         with self.index.transaction() as transaction:
-            names = [name for (name,) in transaction.execute("SELECT file FROM instance")]
+            names = [name for (name,) in transaction.execute(ALL_FILES)]
             transaction.execute("PRAGMA defer_foreign_keys = ON")
             tables = transaction.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
             for (table,) in tables:
@@ -199,11 +220,17 @@ def insert(transaction: sqlite3.Connection, name: str, partition: int, new: NewI
 def take_out(transaction: sqlite3.Connection, partition: int, identifiers: tuple[str, str, str]) -> list[str]:
     """Make room for another version of an instance: its series and study stay. Returns the names of its files."""
     rows = transaction.execute(
-        f"SELECT watermark, file {FROM} {''.join(WHERE_LEVEL)}", (partition, *identifiers)
+        f"SELECT instance.watermark, instance.file, original.file AS original {FROM} {''.join(WHERE_LEVEL)}",
+        (partition, *identifiers),
     ).fetchall()
     for row in rows:
         transaction.execute("DELETE FROM instance WHERE watermark = ?", [row["watermark"]])
-    return [row["file"] for row in rows]
+    return files_of(rows)
+
+
+def files_of(rows: list[sqlite3.Row]) -> list[str]:
+    """The names of the current files, and of those of the original versions."""
+    return [name for row in rows for name in (row["file"], row["original"]) if name]
 
 
 def upsert(transaction: sqlite3.Connection, level: str, identity: dict[str, str | int], new: NewInstance) -> int:

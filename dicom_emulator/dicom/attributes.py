@@ -62,6 +62,11 @@ def tag_of(keyword: str) -> int:
     return tag
 
 
+def tags_of(keywords: str) -> frozenset[int]:
+    """The tags of keywords that stand with spaces between."""
+    return frozenset(map(tag_of, keywords.split()))
+
+
 def core(level: str, *keywords: str) -> list[Attribute]:
     return [Attribute(keyword, tag_of(keyword), dictionary_VR(tag_of(keyword)), level) for keyword in keywords]
 

@@ -22,6 +22,9 @@ from pydicom.valuerep import PN_DELIMS, STANDARD_VR, TEXT_VR_DELIMS
 
 from dicom_emulator.dicom.attributes import vr_of
 
+PREAMBLE = b"\0" * 128 + b"DICM"
+IMPLEMENTATION_CLASS_UID = "1.3.6.1.4.1.311.129"  # of the service, in the files that it writes anew
+IMPLEMENTATION_VERSION = "DICOM-EMULATOR"
 LARGE = 64 * 1024  # bytes; longer values stay in the file
 LONGEST_DEFLATED = 2**31 - 1  # bytes of an inflated data set
 UNDEFINED = 0xFFFFFFFF

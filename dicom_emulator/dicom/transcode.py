@@ -18,14 +18,22 @@ from pydicom.uid import (
 
 from dicom_emulator.dicom.attributes import tag_of
 from dicom_emulator.dicom.frames import BITS_ALLOCATED, PIXEL_DATA, FrameMap, Native, cut, word_size
-from dicom_emulator.dicom.part10 import UNDEFINED, DataSet, Element, data_set_bytes, read_elements, read_meta
+from dicom_emulator.dicom.part10 import (
+    IMPLEMENTATION_CLASS_UID,
+    IMPLEMENTATION_VERSION,
+    PREAMBLE,
+    UNDEFINED,
+    DataSet,
+    Element,
+    data_set_bytes,
+    read_elements,
+    read_meta,
+)
 from dicom_emulator.dicom.pixels import CannotDecode, decode, encode_jpeg_2000
 from dicom_emulator.extent import Piece
 
 TARGETS = {ExplicitVRLittleEndian, JPEG2000Lossless}
 UNCOMPRESSED = {ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian}
-IMPLEMENTATION_CLASS_UID = "1.3.6.1.4.1.311.129"
-IMPLEMENTATION_VERSION = "DICOM-EMULATOR"
 PHOTOMETRIC_INTERPRETATION = tag_of("PhotometricInterpretation")
 PLANAR_CONFIGURATION = tag_of("PlanarConfiguration")
 OFFSET_TABLES = (tag_of("ExtendedOffsetTable"), tag_of("ExtendedOffsetTableLengths"))
@@ -53,7 +61,7 @@ def transcode_file(path: Path, source_syntax: str, target: str) -> bytes:
     meta.ImplementationClassUID = IMPLEMENTATION_CLASS_UID
     meta.ImplementationVersionName = IMPLEMENTATION_VERSION
     out = BytesIO()
-    out.write(b"\0" * 128 + b"DICM")
+    out.write(PREAMBLE)
     write_file_meta_info(out, meta, enforce_standard=False)
     return out.getvalue() + body
 
