@@ -3,6 +3,7 @@
 import json
 import logging
 import sqlite3
+from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -15,6 +16,7 @@ from starlette.routing import Route
 from dicom_emulator.api import change_feed, extended_query_tags, health, partitions, search
 from dicom_emulator.api.bulk_update import BULK_UPDATE
 from dicom_emulator.api.delete import DELETE
+from dicom_emulator.api.export import EXPORT
 from dicom_emulator.api.operations import RETRIEVE_OPERATION
 from dicom_emulator.api.rendered import RETRIEVE_RENDERED
 from dicom_emulator.api.retrieve import RETRIEVE, RETRIEVE_FRAMES, RETRIEVE_METADATA
@@ -71,6 +73,7 @@ ROUTES = [
     ),
     Resource(TAG + "/errors", partitioned=False, GET=extended_query_tags.ERRORS),
     Resource("/operations/{operation}", partitioned=False, GET=RETRIEVE_OPERATION),
+    Resource("/export", offered={"1", "1.0", "2", "2.0"}, POST=EXPORT),
     Resource("/partitions", partitioned=False, GET=partitions.LIST),
     Route("/health/check", health.check),
     Route(identity.PATH, identity.token),
@@ -84,7 +87,9 @@ ROUTES = [
 log = logging.getLogger("dicom_emulator")
 
 
-def create_app(settings: Settings, archive: Archive, codecs: CodecProcesses, operations: Operations) -> Starlette:
+def create_app(
+    settings: Settings, archive: Archive, codecs: CodecProcesses, operations: Operations, export_dir: Path
+) -> Starlette:
     """The emulator as an ASGI application over an open archive, its codecs and its operations."""
     exchanges, rules = request_log.new_exchanges(), list[faults.Fault]()
     app = Starlette(
@@ -110,7 +115,7 @@ def create_app(settings: Settings, archive: Archive, codecs: CodecProcesses, ope
     app.router.redirect_slashes = False
     app.state.exchanges, app.state.faults = exchanges, rules
     tokens = TokenIssuer(archive.token_secret(), settings.token_lifetime)
-    app.state.service = Service(settings, archive, tokens, codecs, operations)
+    app.state.service = Service(settings, archive, tokens, codecs, operations, export_dir)
     return app
 
 

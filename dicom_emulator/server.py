@@ -18,6 +18,7 @@ from starlette.datastructures import State
 from dicom_emulator.app import create_app
 from dicom_emulator.archive import Archive
 from dicom_emulator.archive.bulk_update import update
+from dicom_emulator.archive.export import export
 from dicom_emulator.archive.extended_query_tags import reindex
 from dicom_emulator.codec_process import CodecProcesses
 from dicom_emulator.control import identity
@@ -27,7 +28,7 @@ from dicom_emulator.operations import Operations
 from dicom_emulator.settings import Settings
 from dicom_emulator.wire.auth import ROLES, TokenIssuer
 
-JOBS = {"reindex": reindex, "update": update}
+JOBS = {"reindex": reindex, "update": update, "export": export}
 GRACEFUL_SHUTDOWN = 60  # seconds that requests in flight may take at the end
 log = logging.getLogger("dicom_emulator")
 
@@ -75,6 +76,11 @@ class RunningServer:
     @property
     def environment(self) -> dict[str, str]:
         return environment(self.url)
+
+    @property
+    def export_dir(self) -> Path:
+        """The folder that holds a folder for each container to which something was exported."""
+        return self.state.service.export_dir
 
     def reset(self) -> None:
         """An empty archive, no faults, an empty request log: what POST /_emulator/reset does."""
@@ -150,9 +156,10 @@ def prepared(settings: Settings, on_ready: Callable[[str, Server], None]) -> Ite
         if settings.seed:
             log.info("%s files of %s are stored", seed(archive, settings.seed), settings.seed)
         codecs = stack.enter_context(contextlib.closing(CodecProcesses()))
+        export_dir = (settings.export_dir or data_dir / "exports").absolute()
         operations = stack.enter_context(contextlib.closing(Operations(archive, JOBS, settings.operation_time)))
         config = uvicorn.Config(
-            create_app(settings, archive, codecs, operations),
+            create_app(settings, archive, codecs, operations, export_dir),
             lifespan="off",
             log_config=None,
             log_level="warning",
@@ -199,7 +206,7 @@ def running(**settings: Any) -> Iterator[RunningServer]:
     True
     """
     settings = {"port": 0} | settings
-    for name in ("data_dir", "seed"):
+    for name in ("data_dir", "seed", "export_dir"):
         if settings.get(name) is not None:
             settings[name] = Path(settings[name])
     started = threading.Event()

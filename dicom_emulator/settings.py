@@ -35,6 +35,9 @@ class Settings:
         104_857_600, "--max-transcode-size", "BYTES", "largest stored file that is sent in another transfer syntax"
     )
     token_lifetime: int = option(3600, "--token-lifetime", "SECONDS", "how long a sign-in token is valid")
+    export_dir: Path | None = option(
+        None, "--export-dir", "DIR", "the folder whose folders stand in for storage containers; else in the data folder"
+    )
     operation_time: float = option(
         0.0,
         "--operation-time",
@@ -100,4 +103,4 @@ def parse(name: str, source: str, text: str) -> Any:
             raise ValueError(f"{source} {text}: must be a whole number") from None
     if isinstance(default, tuple):
         return tuple(part.strip() for part in text.split(",") if part.strip())
-    return Path(text) if name in {"data_dir", "seed"} else text
+    return Path(text) if name in {"data_dir", "seed", "export_dir"} else text

@@ -3,6 +3,7 @@
 import inspect
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Awaitable, Callable, Collection, Mapping
 
 from starlette.convertors import StringConvertor
@@ -37,6 +38,7 @@ class Service:
     tokens: TokenIssuer
     codecs: CodecProcesses
     operations: Operations
+    export_dir: Path  # holds a folder for each container
 
 
 @dataclass(frozen=True)
