@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from dicom_emulator.api import change_feed, extended_query_tags, health, partitions, search
+from dicom_emulator.api import change_feed, extended_query_tags, health, openapi, partitions, search
 from dicom_emulator.api.bulk_update import BULK_UPDATE
 from dicom_emulator.api.delete import DELETE
 from dicom_emulator.api.export import EXPORT
@@ -74,6 +74,8 @@ ROUTES = [
     Resource(TAG + "/errors", partitioned=False, GET=extended_query_tags.ERRORS),
     Resource("/operations/{operation}", partitioned=False, GET=RETRIEVE_OPERATION),
     Resource("/export", offered={"1", "1.0", "2", "2.0"}, POST=EXPORT),
+    Resource("/api.json", partitioned=False, GET=openapi.JSON),
+    Resource("/api.yaml", partitioned=False, GET=openapi.YAML),
     Resource("/partitions", partitioned=False, GET=partitions.LIST),
     Route("/health/check", health.check),
     Route(identity.PATH, identity.token),

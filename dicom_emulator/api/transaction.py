@@ -90,7 +90,7 @@ Handler = Callable[[Call], Awaitable[Response]]
 class Transaction:
     """One method on one path.
 
-    action: the data action a caller's role must allow.
+    action: the data action a caller's role must allow; None lets everybody in.
     bind: reads the query parameters; runs before the role is looked at, as ASP.NET's model binding does.
     answers_dicom_json: whether the Accept header must allow DICOM JSON.
     consumes: the media types that the body may have; others are refused before anything else is looked at.
@@ -98,7 +98,7 @@ class Transaction:
     """
 
     handler: Handler
-    action: str
+    action: str | None
     bind: Callable[[Request, versions.Version], Any] = lambda request, version: None
     answers_dicom_json: bool = False
     consumes: tuple[str, ...] = ()
@@ -106,7 +106,7 @@ class Transaction:
 
     async def __call__(self, request: Request, service: Service, version: versions.Version) -> Response:
         self.check_content_type(request)
-        actions = sign_in(request, service)
+        actions = {None} if self.action is None else sign_in(request, service)
         if self.answers_dicom_json and not accepts_dicom_json(",".join(request.headers.getlist("accept"))):
             raise NotAcceptable
         check_audit_headers(request)
