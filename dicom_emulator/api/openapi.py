@@ -13,7 +13,7 @@ from dicom_emulator.api.openapi_operations import DESCRIPTIONS, PATH_PARAMETERS,
 from dicom_emulator.api.transaction import Call, Resource, Transaction
 from dicom_emulator.wire.responses import ServiceJson
 
-PLAIN = re.compile(r"(?!(?i:yes|no|on|off|true|false|null|y|n)$)[A-Za-z/{][A-Za-z/{}.$-]*")  # keys that need no quotes
+PLAIN = re.compile(r"(?!(?i:yes|no|on|off|true|false|null|y|n)$)[A-Za-z/][A-Za-z/{}.$-]*")  # keys that need no quotes
 Json = dict[str, Any]
 
 
