@@ -30,6 +30,12 @@ class Settings:
     partitions: bool = option(
         False, "--partitions", None, "keep studies apart in partitions, which every path then has to name"
     )
+    strict: bool = option(
+        False,
+        "--strict",
+        None,
+        "refuse what the standard forbids, also where the service is lax, and name the paragraph",
+    )
     max_file_size: int = option(2_147_483_647, "--max-file-size", "BYTES", "largest instance that is stored")
     max_transcode_size: int = option(
         104_857_600, "--max-transcode-size", "BYTES", "largest stored file that is sent in another transfer syntax"

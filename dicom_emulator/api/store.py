@@ -7,6 +7,7 @@ from typing import Any, AsyncIterator
 from starlette.requests import Request
 from starlette.responses import Response
 
+from dicom_emulator.api.strict import check_file, part_without_type
 from dicom_emulator.api.transaction import Call, Transaction
 from dicom_emulator.archive.ingest import CANNOT_UNDERSTAND, Outcome, ingest
 from dicom_emulator.blocking import run_blocking
@@ -45,6 +46,9 @@ async def store(call: Call, replace: bool) -> Response:
     parts = await receive_parts(call)
     call.request.scope["dicom_emulator.parts"] = [{"bytes": part.size} for part in parts]  # for the request log
     try:
+        if call.service.settings.strict:
+            for part in parts:
+                await run_blocking(check_file, part.path)
         outcomes = [
             await run_blocking(
                 ingest, call.archive, part.path, call.partition.key, study, call.version.strict_validation, replace
@@ -100,6 +104,8 @@ async def receive_multipart(call: Call, boundary: str, root_type: str) -> list[S
     limit = call.service.settings.max_file_size
     spooler: PartSpooler | None = None
     try:
+        if call.service.settings.strict:
+            root_type = ""  # lends no part its type
         spooler = PartSpooler(boundary, "application/dicom", root_type, call.archive.files.new_incoming, limit)
         async for piece in pieces(call.request):
             await run_blocking(spooler.feed, piece)
@@ -112,6 +118,8 @@ async def receive_multipart(call: Call, boundary: str, root_type: str) -> list[S
             raise BadRequest(f"The multipart body is invalid. {error}") from None
         if isinstance(error, PartTooLarge):
             raise TooLarge(limit) from None
+        if isinstance(error, WrongPartType) and call.service.settings.strict and not str(error):
+            raise part_without_type() from None
         if isinstance(error, WrongPartType):
             raise UnsupportedMediaType.of(str(error)) from None
         raise

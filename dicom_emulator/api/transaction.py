@@ -13,6 +13,7 @@ from starlette.routing import Match, Route
 from starlette.types import Receive, Scope, Send
 
 from dicom_emulator import versions
+from dicom_emulator.api.strict import check_request
 from dicom_emulator.archive import Archive
 from dicom_emulator.archive.partitions import DEFAULT, NAME, Partition, find, make
 from dicom_emulator.blocking import run_blocking
@@ -110,6 +111,8 @@ class Transaction:
         if self.answers_dicom_json and not accepts_dicom_json(",".join(request.headers.getlist("accept"))):
             raise NotAcceptable
         check_audit_headers(request)
+        if service.settings.strict:
+            check_request(request)
         parameters = self.bind(request, version)
         if inspect.isawaitable(parameters):  # what reads the body
             parameters = await parameters

@@ -20,7 +20,7 @@ from pydicom.uid import (
 )
 from pydicom.valuerep import PN_DELIMS, STANDARD_VR, TEXT_VR_DELIMS
 
-from dicom_emulator.dicom.attributes import vr_of
+from dicom_emulator.dicom.attributes import SOP_INSTANCE_UID, vr_of
 
 PREAMBLE = b"\0" * 128 + b"DICM"
 IMPLEMENTATION_CLASS_UID = "1.3.6.1.4.1.311.129"  # of the service, in the files that it writes anew
@@ -152,6 +152,14 @@ def read_meta(file: BinaryIO) -> FileMetaDataset:
     """The file meta information; leaves the file at the start of its data set."""
     read_preamble(file, force=True)
     return FileMetaDataset(read_dataset(file, False, True, stop_when=lambda tag, vr, length: tag.group != 2))
+
+
+def read_file_identity(path: Path) -> tuple[str, str, str]:
+    """The transfer syntax, and the instance's UID in the file meta information and in the data set. Raises NotDicom."""
+    file = read(path)
+    with path.open("rb") as source:
+        named = str(read_meta(source).get("MediaStorageSOPInstanceUID", ""))
+    return file.transfer_syntax, named.rstrip("\0 "), file.text(SOP_INSTANCE_UID).rstrip("\0 ")
 
 
 def names_its_vr(source: BinaryIO) -> bool:
