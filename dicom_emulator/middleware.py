@@ -30,7 +30,7 @@ class CommonHeaders:
                 headers = MutableHeaders(scope=message)
                 headers.update(SECURITY_HEADERS)
                 if "version" in scope.get("path_params", {}):
-                    headers["api-supported-versions"] = versions.SUPPORTED
+                    headers["api-supported-versions"] = scope.get("dicom_emulator.versions", versions.SUPPORTED)
             await send(message)
 
         await self.app(scope, receive, send_with_headers if scope["type"] == "http" else send)

@@ -1,6 +1,7 @@
 """What the API versions do differently, in one table that the rest consults."""
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 
 SUPPORTED = "1.0-prerelease, 1, 2"
@@ -42,6 +43,15 @@ V2 = Version(
     succeeded="succeeded",
 )
 VERSIONS = {"1": V1, "1.0": V1, "1-prerelease": V1, "1.0-prerelease": V1, "2": V2, "2.0": V2}
+
+
+def supported(offered: Collection[str]) -> str:
+    """The versions among `offered`, as the header lists them.
+
+    >>> supported({"1", "1.0", "2"})
+    '1, 2'
+    """
+    return ", ".join(number for number in SUPPORTED.split(", ") if number in offered)
 
 
 def number_of(segment: str) -> str | None:

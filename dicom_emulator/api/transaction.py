@@ -224,6 +224,7 @@ class Resource(Route):
             raise UnsupportedVersion(400, number)
         if number not in self.offered:
             raise Missing
+        scope["dicom_emulator.versions"] = versions.supported(self.offered)
         if request.method not in self.transactions:
             raise UnsupportedVersion(405, number, ", ".join(sorted(self.transactions)))
         response = await self.transactions[request.method](request, request.app.state.service, version)
