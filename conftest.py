@@ -18,9 +18,21 @@ ON_CI = os.environ.get("CI") == "true"
 collect_ignore = ["notebooks/helpers.py"]
 
 
-def browser_is_missing() -> bool:
-    """Without a browser its tests are left out, and the header says so. On CI they stay, and fail."""
-    return not ON_CI and shutil.which("chromium") is None
+# What runs programs that are no Python packages -> (those programs, how Debian installs them).
+NEEDS = {
+    "tests/browser": (("chromium",), "chromium"),
+    "tests/clients/test_javascript.py": (("node", "npm"), "nodejs npm"),
+    "tests/clients/test_curl.py": (("sh", "curl"), "curl"),
+}
+
+
+def left_out() -> dict[str, str]:
+    """Tests whose programs are not on this machine, and how to get them. On CI none: there they stay, and fail."""
+    return {
+        tests: packages
+        for tests, (programs, packages) in NEEDS.items()
+        if not ON_CI and not all(map(shutil.which, programs))
+    }
 
 
 def pytest_configure() -> None:
@@ -36,13 +48,14 @@ def pytest_unconfigure() -> None:
 
 
 def pytest_report_header() -> list[str]:
-    if browser_is_missing():
-        return ["LEFT OUT: tests/browser, since there is no chromium. On Debian: sudo apt-get install chromium"]
-    return []
+    return [
+        f"LEFT OUT: {tests}, since a program is missing. On Debian: sudo apt-get install {packages}"
+        for tests, packages in left_out().items()
+    ]
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
-    if browser_is_missing() and ROOT / "tests" / "browser" in (collection_path, *collection_path.parents):
+    if any(ROOT / tests in (collection_path, *collection_path.parents) for tests in left_out()):
         return True
     return None
 

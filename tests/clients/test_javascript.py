@@ -273,6 +273,7 @@ class TestWhatTheServiceLacks:
         file = instance(pixels=pixels())
         service.store(file)
         assert run(method, mediaTypes=[{"mediaType": "image/png"}], **more, **address(file))["status"] == 404
+
     def test_there_is_no_wado_uri(self, run: Run, service: Service) -> None:
         file = instance()
         service.store(file)

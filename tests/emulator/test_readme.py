@@ -35,9 +35,9 @@ def names_in(path: Path) -> set[str]:
     return found
 
 
-def missing(reference: str) -> bool:
+def missing(reference: str, folder: Path = HERE) -> bool:
     file, _, name = reference.partition("::")
-    return not (HERE / file).is_file() or name not in names_in(HERE / file)
+    return not (folder / file).is_file() or name not in names_in(folder / file)
 
 
 @pytest.mark.parametrize("row", rows("Where it differs, and what was decided"), ids=lambda row: row[0])
@@ -45,6 +45,15 @@ def test_every_difference_names_a_test_that_exists(row: list[str]) -> None:
     references = re.findall(r"`(test_\w+\.py::[\w:]+)`", row[-1])
     assert len(row) == 3 and references, f"the row has no test: {row}"
     assert not [reference for reference in references if missing(reference)]
+
+
+@pytest.mark.parametrize(
+    "row", rows("How each client connects") + rows("What surprises clients"), ids=lambda row: row[1]
+)
+def test_every_client_names_tests_that_exist_or_was_not_tried(row: list[str]) -> None:
+    references = re.findall(r"`(tests/[\w/]+\.py::[\w:]+)`", row[-1])
+    assert references or row[-1] == "not tried here", f"the row has no test: {row}"
+    assert not [reference for reference in references if missing(reference, HERE.parents[1])]
 
 
 def test_a_row_whose_test_is_gone_would_be_noticed() -> None:
