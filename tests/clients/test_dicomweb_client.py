@@ -20,7 +20,7 @@ from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless, generate_uid
 from dicom_emulator import RunningServer
 from tests.emulator.conftest import Service
 from tests.emulator.dicom_files import BINARY, SECONDARY_CAPTURE, instance, path, uids
-from tests.emulator.storing import change_feed, is_empty
+from tests.emulator.storing import change_feed, is_empty, own_emulator
 
 # Comments of the service are longer than LO may be, and pydicom says so.
 pytestmark = pytest.mark.filterwarnings("ignore:The value length:UserWarning", "ignore:Invalid value:UserWarning")
@@ -646,7 +646,21 @@ class TestWhatTheServiceLacks:
         assert list(client.iter_bulkdata(url, byte_range=(0, 3))) == [pixels(0).tobytes()]
 
 
-def test_the_other_way_round_every_method_of_the_client_is_tried_here() -> None:
+def test_a_partition_is_part_of_the_address() -> None:
+    with own_emulator(partitions=True) as service:
+        headers = {"Authorization": str(service.owner.headers["Authorization"])}
+        clinic, hospital = (
+            DICOMwebClient(f"{service.v2}/partitions/{name}", headers=headers) for name in ("clinic-a", "hospital")
+        )
+        file, other = instance(), instance()
+        clinic.store_instances([read(file)])
+        hospital.store_instances([read(other)])
+        assert encoded(clinic.retrieve_instance(*uids(file))) == file
+        assert [row["0020000D"]["Value"] for row in hospital.search_for_studies()] == [[uids(other)[0]]]
+        assert refused(lambda: hospital.retrieve_instance(*uids(file))).status_code == 404
+
+
+def test_every_method_of_the_client_is_tried_here() -> None:
     """A later version of dicomweb-client with a new method makes this fail."""
     calls = {name for name in vars(DICOMwebClient) if not name.startswith("_")}
     about_no_service = {"lookup_keyword", "lookup_tag"}
