@@ -43,6 +43,8 @@ class RecordExchanges:
             "status": None,
             "responseHeaders": {},
             "responseBytes": 0,
+            "milliseconds": 0.0,
+            "parts": [],
         }
         started = time.perf_counter()
 
@@ -55,6 +57,9 @@ class RecordExchanges:
             if message["type"] == "http.response.start":
                 exchange["status"] = message["status"]
                 exchange["responseHeaders"] = readable(message["headers"])
+                exchange["parts"] = scope.get("dicom_emulator.parts", [])
+                # Before it is sent: a client that has its answer finds it here, and a reset after that removes it.
+                self.exchanges.append(exchange)
             exchange["responseBytes"] += len(message.get("body", b""))
             await send(message)
 
@@ -62,8 +67,8 @@ class RecordExchanges:
             await self.app(scope, receive_and_count, send_and_count)
         finally:
             exchange["milliseconds"] = round(1000 * (time.perf_counter() - started), 1)
-            exchange["parts"] = scope.get("dicom_emulator.parts", [])
-            self.exchanges.append(exchange)
+            if exchange["status"] is None:
+                self.exchanges.append(exchange)
 
 
 def readable(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:

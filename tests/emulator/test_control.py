@@ -2,6 +2,7 @@
 
 import time
 
+import numpy
 import pytest
 import requests
 
@@ -9,6 +10,7 @@ from tests.emulator.conftest import Service
 from tests.emulator.dicom_files import instance, path
 
 JSON = {"Accept": "application/dicom+json"}
+ORIGINAL = {"Accept": "application/dicom; transfer-syntax=*"}
 
 
 def exchanges(service: Service) -> list[dict]:
@@ -50,6 +52,18 @@ class TestRequestLog:
         search_status(service)
         assert len(exchanges(service)) == 200
         assert exchanges(service)[-1]["path"] == "/v2/studies"
+
+    def test_an_exchange_is_listed_once_its_answer_begins_and_does_not_return_after_a_reset(
+        self, service: Service
+    ) -> None:
+        file = instance(pixels=numpy.zeros((100, 200), dtype="uint8"))
+        service.store(file)
+        fault(service, method="GET", path="/v2/studies/*", bytes_per_second=100_000)
+        with service.owner.get(f"{service.v2}/{path(file)}", headers=ORIGINAL, stream=True) as response:
+            assert [(each["method"], each["status"]) for each in exchanges(service)] == [("POST", 200), ("GET", 200)]
+            requests.delete(f"{service.url}/_emulator/requests", timeout=10)
+            assert response.content == file
+        assert exchanges(service) == []
 
     def test_it_can_be_cleared(self, service: Service) -> None:
         search_status(service)
