@@ -105,7 +105,7 @@ def private_vr(path: str, tag: int, vr: str, creator: str | None) -> str:
         raise BadRequest(f"The private creator '{creator}' is given for the private identification code '{path}'.")
     if not is_creator and not (creator or "").strip():
         raise BadRequest(f"The private creator is missing for the private tag '{path}'.")
-    if creator and minimum_rule("LO", creator):
+    if creator and ("\\" in creator or minimum_rule("LO", creator)):
         raise BadRequest(f"The private creator of tag '{path}' is not a valid LO attribute.")
     if not vr:
         raise BadRequest(f"The VR is missing for the private tag '{path}'.")

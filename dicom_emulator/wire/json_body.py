@@ -7,8 +7,11 @@ from typing import Any
 from starlette.requests import Request
 
 LARGEST = 30_000_000  # bytes
-# A string stays; a comment goes; so does a comma that a closing bracket follows.
-LENIENT = re.compile(r'("(?:[^"\\]|\\.)*")|//[^\n]*|/\*.*?\*/|,(?=(?:\s|//[^\n]*|/\*.*?\*/)*[\]}])', re.DOTALL)
+# What has no end reaches to the end of the text, so that no text takes long, however it is made.
+STRING = r'("(?:[^"\\]|\\.)*+"?)'
+COMMENT = re.compile(STRING + r"|//[^\n]*|/\*.*?(?:\*/|\Z)", re.DOTALL)
+TRAILING_COMMA = re.compile(STRING + r"|,(?=\s*+[\]}])", re.DOTALL)
+LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Malformed(ValueError):
@@ -36,9 +39,14 @@ def parse_json(body: bytes) -> Any:
     """
     try:
         text = body.decode("utf-8-sig")
-        return json.loads(LENIENT.sub(lambda match: match[1] or "", text), parse_constant=refuse_constant)
+        for left_out in (COMMENT, TRAILING_COMMA):
+            text = left_out.sub(lambda match: match[1] or "", text)
+        value = json.loads(text, parse_constant=refuse_constant)
     except (ValueError, RecursionError) as error:
         raise Malformed(str(error)) from None
+    if LONE_SURROGATE.search(json.dumps(value, ensure_ascii=False)):
+        raise Malformed("half of a surrogate pair is no character")
+    return value
 
 
 def refuse_constant(name: str) -> None:
