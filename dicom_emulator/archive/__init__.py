@@ -14,6 +14,7 @@ from dicom_emulator.archive.files import DataDirInUse, Files
 from dicom_emulator.archive.index import Index, WrongSchema
 from dicom_emulator.archive.ingest import AlreadyExists, NewInstance
 from dicom_emulator.archive.query import fold
+from dicom_emulator.archive.snapshots import Snapshots
 from dicom_emulator.dicom import frames
 from dicom_emulator.dicom.attributes import CORE
 
@@ -78,6 +79,7 @@ class Archive:
         except BaseException:
             self.files.close()
             raise
+        self.snapshots = Snapshots(data_dir, self.index, self.files)
         self._creating: set[tuple[int, str, str, str]] = set()
         self._creating_lock = threading.Lock()
         self.files.sweep({name for (name,) in self.index.reader.execute(ALL_FILES)})

@@ -1,5 +1,7 @@
 """The files of the archive. Their names are made here and never come from a request."""
 
+import os
+import shutil
 import sqlite3
 import time
 import uuid
@@ -37,6 +39,15 @@ class Files:
         incoming.replace(self.path(name))
         return name
 
+    def new_name(self) -> str:
+        """The name of a stored file that does not exist yet."""
+        return f"{uuid.uuid4().hex}.dcm"
+
+    def adopt(self, source: Path, name: str) -> None:
+        """Have a file that never changes among the stored ones, too."""
+        self.path(name).parent.mkdir(exist_ok=True)
+        link(source, self.path(name))
+
     def path(self, name: str) -> Path:
         """Where the stored file `name` is."""
         return self.instances / name[:2] / name
@@ -65,6 +76,14 @@ class Files:
         while self._trash:
             self.remove(self._trash.popleft()[1])
         self._lock.close()
+
+
+def link(source: Path, target: Path) -> None:
+    """Another name for a file that never changes; a copy where the file system has no links."""
+    try:
+        os.link(source, target)
+    except (OSError, NotImplementedError):
+        shutil.copyfile(source, target)
 
 
 def lock(data_dir: Path) -> sqlite3.Connection:

@@ -68,6 +68,12 @@ class Index:
                     self._writer.execute("ROLLBACK")
                 raise
 
+    @contextmanager
+    def alone(self) -> Iterator[sqlite3.Connection]:
+        """The writing connection outside of a transaction, while nobody else writes."""
+        with self._writing:
+            yield self._writer
+
     def close(self) -> None:
         for connection in self._connections:
             connection.close()
