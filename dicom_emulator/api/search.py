@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from dicom_emulator.api.parameters import Parameters
 from dicom_emulator.api.transaction import Call, Transaction
+from dicom_emulator.archive import Archive
 from dicom_emulator.archive.extended_query_tags import ExtendedQueryTag, extended_query_tags, value_key
 from dicom_emulator.archive.query import Condition, Query, search
 from dicom_emulator.blocking import run_blocking
@@ -93,13 +94,18 @@ def search_for(level: str, *answered: str) -> Transaction:
         identifiers = call.identifiers()
         extended = await run_blocking(lambda: extended_query_tags(call.archive.index.reader))
         query = build_query(call, level, answered, identifiers, extended)
-        rows = await run_blocking(lambda: search(call.archive.index.reader, query))
+        rows = await run_blocking(find_rows, call.archive, query)
         response = DicomJson(f"[{','.join(rows)}]") if rows else Response(status_code=204)
         if erroneous := keys_with_errors(call.parameters, extended):
             response.headers["erroneous-dicom-attributes"] = ",".join(erroneous)
         return response
 
     return Transaction(handler, action="read", bind=bind, answers_dicom_json=True)
+
+
+def find_rows(archive: Archive, query: Query) -> list[str]:
+    with archive.index.one_moment() as reader:
+        return search(reader, query)
 
 
 def keys_with_errors(parameters: SearchParameters, extended: list[ExtendedQueryTag]) -> list[str]:

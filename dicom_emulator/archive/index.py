@@ -56,6 +56,16 @@ class Index:
         return self._local.connection
 
     @contextmanager
+    def one_moment(self) -> Iterator[sqlite3.Connection]:
+        """This thread's connection for reading, on which all reads see the same state."""
+        reader = self.reader
+        reader.execute("BEGIN")
+        try:
+            yield reader
+        finally:
+            reader.execute("ROLLBACK")
+
+    @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """The writing connection inside a transaction: committed at the end, or rolled back on an exception."""
         with self._writing:

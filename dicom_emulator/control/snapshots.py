@@ -28,10 +28,14 @@ class NoSnapshot(ServiceError):
 
 
 def go_back(state: State, name: str) -> None:
-    """Everything that the service keeps is as it was when `name` was saved. Faults and the request log stay."""
+    """Everything that the service keeps is as it was when `name` was saved; what was unfinished then goes on.
+
+    Faults and the request log stay. Raises NoSnapshot, BadRequest.
+    """
     snapshots: Snapshots = state.service.archive.snapshots
     try:
-        snapshots.restore(name)
+        with state.service.operations.stopped():
+            snapshots.restore(name)
     except UnknownSnapshot:
         raise NoSnapshot(name, [each.name for each in snapshots.all()]) from None
     except WrongSchema as error:
