@@ -24,7 +24,7 @@ from dicom_emulator.api.store import STORE, STORE_OR_REPLACE
 from dicom_emulator.api.transaction import Resource, Service, UnsupportedVersion
 from dicom_emulator.archive import Archive
 from dicom_emulator.codec_process import CodecProcesses
-from dicom_emulator.control import faults, identity, request_log, snapshots
+from dicom_emulator.control import faults, identity, operations, request_log, seed, snapshots
 from dicom_emulator.control.reset import reset
 from dicom_emulator.errors import INTERNAL_ERROR, UNAVAILABLE, ServiceError
 from dicom_emulator.middleware import (
@@ -80,10 +80,13 @@ ROUTES = [
     Route("/health/check", health.check),
     Route(identity.PATH, identity.token),
     Route("/_emulator/reset", reset, methods=["POST"]),
+    Route("/_emulator/seed", seed.add_instances, methods=["POST"]),
     Route("/_emulator/snapshots", snapshots.list_snapshots, methods=["GET"]),
     Route("/_emulator/snapshots", snapshots.save_snapshot, methods=["POST"]),
     Route("/_emulator/snapshots/{name}/restore", snapshots.restore_snapshot, methods=["POST"]),
     Route("/_emulator/snapshots/{name}", snapshots.forget_snapshot, methods=["DELETE"]),
+    Route("/_emulator/operations", operations.least_time, methods=["GET"]),
+    Route("/_emulator/operations", operations.change_least_time, methods=["PUT"]),
     Route("/_emulator/requests", request_log.list_exchanges, methods=["GET"]),
     Route("/_emulator/requests", request_log.clear_exchanges, methods=["DELETE"]),
     Route("/_emulator/faults", faults.list_faults, methods=["GET"]),

@@ -22,6 +22,7 @@ from dicom_emulator.archive.export import export
 from dicom_emulator.archive.extended_query_tags import reindex
 from dicom_emulator.codec_process import CodecProcesses
 from dicom_emulator.control import identity
+from dicom_emulator.control.client import Control
 from dicom_emulator.control.reset import start_anew
 from dicom_emulator.control.seed import seed
 from dicom_emulator.operations import Operations
@@ -81,6 +82,11 @@ class RunningServer:
     def export_dir(self) -> Path:
         """The folder that holds a folder for each container to which something was exported."""
         return self.state.service.export_dir
+
+    @property
+    def control(self) -> Control:
+        """Seeds, snapshots, faults and the request log of this emulator."""
+        return Control(self.url)
 
     def reset(self) -> None:
         """An empty archive, no faults, an empty request log: what POST /_emulator/reset does."""
@@ -154,7 +160,7 @@ def prepared(settings: Settings, on_ready: Callable[[str, Server], None]) -> Ite
             data_dir = Path(stack.enter_context(temporary))
         archive = stack.enter_context(contextlib.closing(Archive(data_dir)))
         if settings.seed:
-            log.info("%s files of %s are stored", seed(archive, settings.seed), settings.seed)
+            log.info("%s files of %s are stored", seed(archive, settings.seed).stored, settings.seed)
         codecs = stack.enter_context(contextlib.closing(CodecProcesses()))
         export_dir = (settings.export_dir or data_dir / "exports").absolute()
         operations = stack.enter_context(contextlib.closing(Operations(archive, JOBS, settings.operation_time)))

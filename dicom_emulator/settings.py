@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Mapping
 
+SYNTHETIC = "synthetic"  # the seed that is built in
+
 
 def option(default: Any, flag: str, metavar: str | None, help: str) -> Any:
     return field(default=default, metadata={"flag": flag, "metavar": metavar, "help": help})
@@ -22,7 +24,13 @@ class Settings:
     data_dir: Path | None = option(
         None, "--data-dir", "DIR", "keep what is stored in this folder; without it, everything is gone at exit"
     )
-    seed: Path | None = option(None, "--seed", "DIR", "store all DICOM files of this folder at the start")
+    seed: Path | None = option(
+        None,
+        "--seed",
+        "DIR",
+        "store all DICOM files of this folder at the start; 'synthetic', where no folder has that name, "
+        "is a built-in set of patients who never lived",
+    )
     sign_in: bool = option(True, "--no-auth", None, "let everybody in: no token is asked for")
     cors_origins: tuple[str, ...] = option(
         (), "--cors-origin", "ORIGIN", "let web pages of this origin call the service; may be given several times"
@@ -62,8 +70,8 @@ class Settings:
                 raise ValueError(f"--{name.replace('_', '-')} {getattr(self, name)}: must be 1 or more")
         if not 0 <= self.operation_time <= 3600:
             raise ValueError(f"--operation-time {self.operation_time}: must be between 0 and 3600")
-        if self.seed is not None and not self.seed.is_dir():
-            raise ValueError(f"--seed {self.seed}: there is no such folder")
+        if self.seed is not None and not self.seed.is_dir() and self.seed != Path(SYNTHETIC):
+            raise ValueError(f"--seed {self.seed}: there is no such folder; the built-in set is called {SYNTHETIC}")
 
 
 def environment_variable(flag: str) -> str:

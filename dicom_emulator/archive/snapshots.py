@@ -4,7 +4,6 @@ import json
 import re
 import shutil
 import sqlite3
-import uuid
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
@@ -52,8 +51,8 @@ class Snapshots:
 
     def save(self, name: str) -> Snapshot:
         """Keep what is there now as `name`, instead of what had that name before."""
-        folder = self._folder / uuid.uuid4().hex
         with self._index.alone() as writer:
+            folder = self._folder / f"{1 + max(map(number, self._folder.glob('*')), default=0)}"
             earlier = [path for snapshot, path in self._complete().items() if snapshot.name == name]
             try:
                 snapshot = self._write(folder, name, writer)
@@ -76,7 +75,7 @@ class Snapshots:
             with closing(sqlite3.connect(folder / "index.db")) as kept:
                 kept.backup(copy)
             refuse_other_schema(copy, name)
-            fresh = {name: self._files.new_name() for name in file_names(copy)}
+            fresh = {file: self._files.new_name() for file in file_names(copy)}
             replaced = file_names(writer)
             try:
                 for old, new in fresh.items():
@@ -103,15 +102,15 @@ class Snapshots:
 
     def _complete(self) -> dict[Snapshot, Path]:
         """The snapshots and their folders, oldest first; of one that was being replaced, the newer."""
-        found = []
-        for path in self._folder.glob(f"*/{DESCRIPTION}"):
+        found: dict[str, tuple[Snapshot, Path]] = {}
+        for path in sorted(self._folder.glob("*"), key=number):
             try:
-                found.append((Snapshot(**json.loads(path.read_text("utf-8"))), path.parent))
-            except (FileNotFoundError, ValueError, TypeError):
-                pass  # forgotten a moment ago, or damaged
-        found.sort(key=lambda each: each[0].created)
-        newest = {snapshot.name: snapshot for snapshot, _ in found}
-        return {snapshot: path for snapshot, path in found if snapshot is newest[snapshot.name]}
+                snapshot = Snapshot(**json.loads((path / DESCRIPTION).read_text("utf-8")))
+            except (OSError, ValueError, TypeError):
+                continue  # unfinished, forgotten a moment ago, or damaged
+            found.pop(snapshot.name, None)
+            found[snapshot.name] = snapshot, path
+        return dict(found.values())
 
     def _write(self, folder: Path, name: str, writer: sqlite3.Connection) -> Snapshot:
         (folder / "instances").mkdir(parents=True)
@@ -126,6 +125,11 @@ class Snapshots:
         unfinished.write_text(json.dumps(asdict(snapshot)), "utf-8")
         unfinished.replace(folder / DESCRIPTION)
         return snapshot
+
+
+def number(folder: Path) -> int:
+    """Folders are numbered in the order of their making."""
+    return int(folder.name) if folder.name.isdecimal() else 0
 
 
 def tables_with_files(connection: sqlite3.Connection) -> list[str]:

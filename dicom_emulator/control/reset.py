@@ -9,9 +9,10 @@ from dicom_emulator.control.origin import refuse_foreign_pages
 
 
 def start_anew(state: State) -> None:
-    """Forget what was stored, what was asked for, and which faults were set."""
+    """Forget what was stored, what was asked for, and which faults were set. Snapshots stay."""
     with state.service.operations.stopped():
         state.service.archive.reset()
+    state.service.operations.least_time = state.service.settings.operation_time
     state.faults.clear()
     state.exchanges.clear()
 
