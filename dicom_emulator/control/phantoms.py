@@ -270,7 +270,10 @@ def breast(rows: int, columns: int, left: bool, seed: int) -> Picture:
     picture = (inside**0.35) * (0.3 + 0.3 * texture + 0.14 * smooth(ducts, 2) * (inside > 0.1))
     picture += 0.3 * edge(0.95 - (x + wall) * 1.6 - (y + 1) * 0.75, 0.2) * (inside > 0)  # muscle
     for number in range(9):
-        centre = 0.02 + 0.025 * numpy.cos(number * 2.4) * number**0.5, 0.2 + 0.025 * numpy.sin(number * 2.4) * number**0.5
+        centre = (
+            0.02 + 0.025 * numpy.cos(number * 2.4) * number**0.5,
+            0.2 + 0.025 * numpy.sin(number * 2.4) * number**0.5,
+        )
         picture += 0.5 * edge(ellipse(x, y, centre, (0.008, 0.008)), 0.3)
     picture = picture.clip(0, 1)
     return picture if left else picture[:, ::-1]

@@ -53,7 +53,9 @@ def forget(state: State, name: str) -> None:
 def checked(name: Any) -> str:
     """Raises BadRequest."""
     if not isinstance(name, str) or not NAME.fullmatch(name):
-        raise BadRequest("The name of a snapshot has 1 to 64 letters, digits, '.', '_' or '-', and no '.' at the start.")
+        raise BadRequest(
+            "The name of a snapshot has 1 to 64 letters, digits, '.', '_' or '-', and no '.' at the start."
+        )
     return name
 
 

@@ -1,7 +1,8 @@
 """The built-in set of instances: patients who never lived, and pictures of nobody. The same bytes each time.
 
-It has what clients stumble over: several series in a study, several frames in an instance, signed samples with a rescale
-and two windows, colour, a palette, inverted grey, compressed pixels, names in other scripts, and a file without pixels.
+It has what clients stumble over: several series in a study, several frames in an instance, signed samples with a
+rescale and two windows, colour, a palette, inverted grey, compressed pixels, names in other scripts, and a file without
+pixels.
 """
 
 import io
@@ -155,7 +156,7 @@ def ct_slices(name: str, shared: dict[str, Any], series: int, count: int, lesion
     for number in range(1, count + 1):
         z = 2 * (number - 0.5) / count - 1
         picture = phantoms.chest_ct(CT_SIZE, 0.9 * z, number)
-        if 0 < (reach := lesion**2 - (0.5 * (z + 0.1)) ** 2):
+        if (reach := lesion**2 - (0.5 * (z + 0.1)) ** 2) > 0:
             picture = phantoms.lesion(picture, reach**0.5)
         slice = instance(
             shared,

@@ -180,11 +180,56 @@ class TestControl:
 
     @pytest.mark.parametrize(
         ("method", "page"),
-        [("POST", "reset"), ("GET", "requests"), ("DELETE", "requests"), ("GET", "faults"), ("POST", "faults")],
+        [
+            ("POST", "reset"),
+            ("GET", "requests"),
+            ("DELETE", "requests"),
+            ("GET", "faults"),
+            ("POST", "faults"),
+            ("DELETE", "faults"),
+            ("POST", "seed"),
+            ("GET", "snapshots"),
+            ("POST", "snapshots"),
+            ("POST", "snapshots/none/restore"),
+            ("DELETE", "snapshots/none"),
+            ("GET", "operations"),
+            ("PUT", "operations"),
+        ],
     )
     def test_a_foreign_page_has_no_control(self, service: Service, method: str, page: str) -> None:
         url = f"{service.url}/_emulator/{page}"
         foreign = requests.request(method, url, headers={"Origin": "http://elsewhere.example"}, timeout=10)
         assert foreign.status_code == 403
         own = requests.request(method, url, headers={"Origin": service.url}, json={"nth": 9}, timeout=10)
-        assert own.status_code in {200, 201, 204}
+        assert own.status_code in {200, 201, 204, 400, 404}
+
+
+class TestOperationTime:
+    def test_it_is_told_and_set(self, service: Service) -> None:
+        url = f"{service.url}/_emulator/operations"
+        assert requests.get(url, timeout=10).json() == {"leastSeconds": 0}
+        response = requests.put(url, json={"leastSeconds": 2.5}, timeout=10)
+        assert (response.status_code, response.json()) == (200, {"leastSeconds": 2.5})
+        assert requests.get(url, timeout=10).json() == {"leastSeconds": 2.5}
+
+    def test_an_operation_takes_that_long(self, service: Service) -> None:
+        requests.put(f"{service.url}/_emulator/operations", json={"leastSeconds": 3600}, timeout=10)
+        tag = [{"Path": "00081010", "VR": "SH", "Level": "Series"}]
+        operation = service.owner.post(f"{service.v2}/extendedquerytags", json=tag).headers["Location"]
+        assert service.owner.get(operation).json()["status"] in {"notStarted", "running"}
+
+    def test_a_reset_sets_it_back(self, service: Service) -> None:
+        requests.put(f"{service.url}/_emulator/operations", json={"leastSeconds": 2}, timeout=10)
+        requests.post(f"{service.url}/_emulator/reset", timeout=10)
+        assert requests.get(f"{service.url}/_emulator/operations", timeout=10).json() == {"leastSeconds": 0}
+
+    @pytest.mark.parametrize(
+        "body",
+        [b"", b"2", b"{}", b'{"leastSeconds": "2"}', b'{"leastSeconds": true}', b'{"leastSeconds": -1}',
+         b'{"leastSeconds": 3601}', b'{"leastSeconds": NaN}', b'{"leastSeconds": 1e999}', b'{"leastSeconds": null}',
+         b'{"leastSeconds": 2, "more": 1}'],
+    )  # fmt: skip
+    def test_what_is_no_time_is_refused(self, service: Service, body: bytes) -> None:
+        response = requests.put(f"{service.url}/_emulator/operations", data=body, timeout=10)
+        assert response.status_code == 400 and "leastSeconds" in response.text
+        assert requests.get(f"{service.url}/_emulator/operations", timeout=10).json() == {"leastSeconds": 0}

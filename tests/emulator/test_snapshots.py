@@ -12,6 +12,7 @@ from typing import Any, Iterator
 import pytest
 import requests
 
+from dicom_emulator import Control
 from tests.emulator.conftest import Service, session
 from tests.emulator.dicom_files import instance, path, uids
 from tests.emulator.storing import DICOM_JSON, change_feed, own_emulator, search
@@ -105,7 +106,9 @@ class TestRestoring:
         kept, deleted, later = instance(StudyDate="20200922"), instance(), instance()
         service.store(kept, deleted)
         targets = ["studies", "series", "instances", "changefeed?includeMetadata=true", f"{path(kept)}/metadata"]
-        before = [service.owner.get(f"{service.v2}/{target}", headers={"Accept": DICOM_JSON}).text for target in targets]
+        before = [
+            service.owner.get(f"{service.v2}/{target}", headers={"Accept": DICOM_JSON}).text for target in targets
+        ]
         save(service.url, "before")
         service.owner.delete(f"{service.v2}/{path(deleted)}")
         service.store(later)
@@ -189,6 +192,67 @@ class TestRestoring:
             assert restore(service.url, "damaged").status_code == 503
             assert sops(service) == of(files[0])
             assert service.owner.get(f"{service.v2}/{path(files[0])}", headers=STORED).content == files[0]
+
+
+class TestOperations:
+    def test_first_versions_are_kept_too(self, service: Service) -> None:
+        file = instance(PatientName="First^Version")
+        service.store(file)
+        succeeded(service, update(service, file, "Second^Version"))
+        updated = service.owner.get(f"{service.v2}/{path(file)}", headers=STORED).content
+        save(service.url, "updated")
+        service.owner.delete(f"{service.v2}/{path(file)}")
+        restore(service.url, "updated")
+        assert service.owner.get(f"{service.v2}/{path(file)}", headers=STORED).content == updated != file
+        original = STORED | {"msdicom-request-original": "true"}
+        assert service.owner.get(f"{service.v2}/{path(file)}", headers=original).content == file
+        succeeded(service, update(service, file, "Third^Version"))
+
+    def test_what_was_unfinished_goes_on(self, service: Service) -> None:
+        file = instance(PatientName="First^Version")
+        service.store(file)
+        control = Control(service.url)
+        control.operation_time = 3600
+        operation = update(service, file, "Second^Version")
+        save(service.url, "unfinished")
+        client.post(f"{service.url}/_emulator/reset", timeout=10)
+        assert service.owner.get(operation).status_code == 404
+        assert control.operation_time == 0
+        restore(service.url, "unfinished")
+        succeeded(service, operation)
+        assert search(service, "studies")[0]["00100010"]["Value"] == [{"Alphabetic": "Second^Version"}]
+
+    def test_extended_query_tags_are_kept(self, service: Service) -> None:
+        file = instance(StationName="X")
+        tag = [{"Path": "00081010", "VR": "SH", "Level": "Series"}]
+        succeeded(service, service.owner.post(f"{service.v2}/extendedquerytags", json=tag).headers["Location"])
+        service.store(file)
+        save(service.url, "tagged")
+        client.post(f"{service.url}/_emulator/reset", timeout=10)
+        assert service.owner.get(f"{service.v2}/extendedquerytags/StationName").status_code == 404
+        restore(service.url, "tagged")
+        assert len(search(service, "instances", StationName="X")) == 1
+        service.store(instance(StationName="X"))
+        assert len(search(service, "instances", StationName="X")) == 2
+
+
+def update(service: Service, file: bytes, name: str) -> str:
+    """Start to give the file's study another PatientName; the address of the operation."""
+    body = {
+        "studyInstanceUids": [uids(file)[0]],
+        "changeDataset": {"00100010": {"vr": "PN", "Value": [{"Alphabetic": name}]}},
+    }
+    response = service.owner.post(f"{service.v2}/studies/$bulkUpdate", json=body)
+    assert response.status_code == 202, response.text
+    return response.json()["href"]
+
+
+def succeeded(service: Service, operation: str) -> None:
+    """Wait until the operation is done."""
+    deadline = time.monotonic() + 20
+    while (status := service.owner.get(operation).json()["status"]) != "succeeded":
+        assert status in {"notStarted", "running"} and time.monotonic() < deadline, status
+        time.sleep(0.02)
 
 
 class TestAfterwards:
