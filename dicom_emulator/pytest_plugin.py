@@ -19,7 +19,8 @@ def dicom_service(shared_dicom_service: RunningServer) -> RunningServer:
     """The session's emulator, emptied before the test.
 
     `dicom_service.url` is its address, `dicom_service.credential` signs in as the owner, and
-    `dicom_service.environment` holds the variables with which azure-identity does the same.
+    `dicom_service.environment` holds the variables with which azure-identity does the same. `dicom_service.control`
+    seeds it, saves and restores snapshots, and lets requests go wrong.
     """
     shared_dicom_service.reset()
     return shared_dicom_service

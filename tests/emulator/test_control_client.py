@@ -1,6 +1,7 @@
 """dicom_emulator.Control: the controls from Python."""
 
 import http.server
+import shlex
 import subprocess
 import sys
 import threading
@@ -12,11 +13,14 @@ import pytest
 
 import dicom_emulator
 from dicom_emulator import Control, ControlError
-from dicom_emulator.control import synthetic
-from tests.emulator.conftest import Service
+from dicom_emulator.app import ROUTES
+from dicom_emulator.control import identity, synthetic
+from tests.emulator.conftest import Service, session
 from tests.emulator.dicom_files import instance
 from tests.emulator.storing import is_empty, search
 from tests.emulator.test_command_line import REPOSITORY, environment
+
+README = REPOSITORY / "dicom_emulator" / "README.md"
 
 
 @pytest.fixture
@@ -169,3 +173,48 @@ def test_it_needs_the_standard_library_alone() -> None:
     source = REPOSITORY / "dicom_emulator" / "control" / "client.py"
     done = subprocess.run([sys.executable, "-I", "-S", str(source)], text=True, capture_output=True, timeout=30)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def table() -> list[tuple[str, str]]:
+    """The curl and the Python cell of each row in the README's table of controls."""
+    section = README.read_text("utf-8").split("## Control\n")[1].split("\nA fault is a JSON object")[0]
+    cells = [line.strip("|").split(" | ") for line in section.splitlines() if line.startswith("| ")][2:]
+    return [(curl.strip(" `"), python.strip(" `|")) for _, curl, python in cells]
+
+
+@pytest.mark.parametrize(("curl", "python"), table(), ids=lambda text: text)
+def test_each_row_of_the_readmes_table_works_with_curl_and_in_python(
+    service: Service, control: Control, curl: str, python: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "files").mkdir()
+    control.save("before")
+    method, path, body = read_curl(curl.replace("/path/to/files", str(tmp_path / "files")))
+    response = session().request(method, f"{service.url}/_emulator{path}", data=body, timeout=60)
+    assert response.status_code in {200, 201, 204}, response.text
+    control.save("before")
+    exec(python, {"control": control})
+
+
+def read_curl(command: str) -> tuple[str, str, str | None]:
+    """(method, path below $E, body) of a curl command as the README has them."""
+    words = shlex.split(command)
+    assert words.pop(0) == "curl"
+    options = {option: words.pop(words.index(option) + 1) for option in ("-X", "-d") if option in words}
+    (url,) = [word for word in words if word not in options]
+    return options.get("-X", "POST" if "-d" in options else "GET"), url.removeprefix("$E"), options.get("-d")
+
+
+def test_the_readmes_table_is_complete() -> None:
+    python = " ".join(cell for _, cell in table())
+    public = [name for name in vars(Control) if not name.startswith("_")]
+    assert [name for name in public if f"control.{name}" not in python] == []
+    listed = {tuple(read_curl(curl)[:2]) for curl, _ in table()}
+    below = [route for route in ROUTES if route.path.startswith("/_emulator/") and route.path != identity.PATH]
+    missing = [
+        (method, route.path)
+        for route in below
+        for method in (route.methods or set()) - {"HEAD"}
+        if (method, route.path.removeprefix("/_emulator").replace("{name}", "before")) not in listed
+    ]
+    assert missing == []
