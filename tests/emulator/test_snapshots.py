@@ -82,6 +82,8 @@ class TestSaving:
         service.owner.delete(f"{service.v2}/{path(first)}")
         restore(service.url, "here")
         assert sops(service) == of(first, second)
+        forget(service.url, "here")
+        assert snapshots(service.url) == []
 
     @pytest.mark.parametrize("name", ["x", "a" * 64, "Before-Lunch_2.0", "-", "nul"])
     def test_names_that_are_fine(self, service: Service, name: str) -> None:
@@ -192,6 +194,7 @@ class TestRestoring:
             assert restore(service.url, "damaged").status_code == 503
             assert sops(service) == of(files[0])
             assert service.owner.get(f"{service.v2}/{path(files[0])}", headers=STORED).content == files[0]
+        assert len(list(tmp_path.glob("instances/*/*"))) == 1
 
 
 class TestOperations:
