@@ -106,7 +106,7 @@ class Snapshots:
         for path in sorted(self._folder.glob("*"), key=number):
             try:
                 snapshot = Snapshot(**json.loads((path / DESCRIPTION).read_text("utf-8")))
-            except (OSError, ValueError, TypeError):
+            except (FileNotFoundError, NotADirectoryError, ValueError, TypeError):
                 continue  # unfinished, forgotten a moment ago, or damaged
             found.pop(snapshot.name, None)
             found[snapshot.name] = snapshot, path
@@ -116,7 +116,6 @@ class Snapshots:
         (folder / "instances").mkdir(parents=True)
         with closing(sqlite3.connect(folder / "index.db")) as copy:
             writer.backup(copy)
-            copy.execute("PRAGMA journal_mode = DELETE")  # one file, without a log beside it
         for file in file_names(writer):
             link(self._files.path(file), folder / "instances" / file)
         (instances,) = writer.execute("SELECT COUNT(*) FROM instance").fetchone()

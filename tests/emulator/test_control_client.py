@@ -18,7 +18,7 @@ from dicom_emulator.control import identity, synthetic
 from tests.emulator.conftest import Service, session
 from tests.emulator.dicom_files import instance
 from tests.emulator.storing import is_empty, search
-from tests.emulator.test_command_line import REPOSITORY, environment
+from tests.emulator.test_command_line import REPOSITORY, environment, started
 
 README = REPOSITORY / "dicom_emulator" / "README.md"
 
@@ -41,13 +41,13 @@ def test_seed_save_reset_restore(service: Service, control: Control) -> None:
     assert len(search(service, "instances", limit="200")) == seeded["stored"]
 
 
-def test_seed_from_a_folder_that_is_relative_here(
-    service: Service, control: Control, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_seed_from_a_folder_that_is_relative_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "here").mkdir()
     (tmp_path / "here" / "one.dcm").write_bytes(instance())
-    monkeypatch.chdir(tmp_path)
-    assert control.seed("here") == control.seed(tmp_path / "here") == {"stored": 1, "refused": []}
+    with started() as emulator:
+        monkeypatch.chdir(tmp_path)
+        control = Control(emulator.url)
+        assert control.seed("here") == control.seed(tmp_path / "here") == {"stored": 1, "refused": []}
 
 
 def test_snapshots_are_listed_and_forgotten(control: Control) -> None:

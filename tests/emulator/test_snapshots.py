@@ -198,18 +198,20 @@ class TestRestoring:
 
 
 class TestOperations:
-    def test_first_versions_are_kept_too(self, service: Service) -> None:
+    def test_first_versions_are_kept_too(self, tmp_path: Path) -> None:
         file = instance(PatientName="First^Version")
-        service.store(file)
-        succeeded(service, update(service, file, "Second^Version"))
-        updated = service.owner.get(f"{service.v2}/{path(file)}", headers=STORED).content
-        save(service.url, "updated")
-        service.owner.delete(f"{service.v2}/{path(file)}")
-        restore(service.url, "updated")
-        assert service.owner.get(f"{service.v2}/{path(file)}", headers=STORED).content == updated != file
-        original = STORED | {"msdicom-request-original": "true"}
-        assert service.owner.get(f"{service.v2}/{path(file)}", headers=original).content == file
-        succeeded(service, update(service, file, "Third^Version"))
+        with own_emulator(data_dir=tmp_path) as service:
+            service.store(file)
+            succeeded(service, update(service, file, "Second^Version"))
+            updated = service.owner.get(f"{service.v2}/{path(file)}", headers=STORED).content
+            save(service.url, "updated")
+            service.owner.delete(f"{service.v2}/{path(file)}")
+        with own_emulator(data_dir=tmp_path) as service:
+            restore(service.url, "updated")
+            assert service.owner.get(f"{service.v2}/{path(file)}", headers=STORED).content == updated != file
+            original = STORED | {"msdicom-request-original": "true"}
+            assert service.owner.get(f"{service.v2}/{path(file)}", headers=original).content == file
+            succeeded(service, update(service, file, "Third^Version"))
 
     def test_what_was_unfinished_goes_on(self, service: Service) -> None:
         file = instance(PatientName="First^Version")
@@ -310,6 +312,22 @@ class TestAfterwards:
             assert (response.status_code, response.content) == (204, b"")
             assert names(service.url) == [] and list(tmp_path.glob("snapshots/*")) == []
             assert len(sops(service)) == 1
+
+    def test_where_the_file_system_has_no_links_files_are_copied(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse(*_: Any) -> None:
+            raise OSError("no links here")
+
+        monkeypatch.setattr("os.link", refuse)
+        file = instance()
+        with own_emulator(data_dir=tmp_path) as service:
+            service.store(file)
+            save(service.url, "one")
+            client.post(f"{service.url}/_emulator/reset", timeout=10)
+        with own_emulator(data_dir=tmp_path) as service:
+            restore(service.url, "one")
+            assert service.owner.get(f"{service.v2}/{path(file)}", headers=STORED).content == file
 
 
 class TestMeanwhile:
