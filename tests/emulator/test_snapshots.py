@@ -85,6 +85,15 @@ class TestSaving:
         forget(service.url, "here")
         assert snapshots(service.url) == []
 
+    def test_one_that_cannot_be_saved_leaves_what_was_there(self, tmp_path: Path) -> None:
+        with own_emulator(data_dir=tmp_path) as service:
+            save(service.url, "here")
+            service.store(instance())
+            next(tmp_path.glob("instances/*/*")).unlink()
+            assert save(service.url, "here").status_code == 503
+            assert [each["instances"] for each in snapshots(service.url)] == [0]
+            assert len(list(tmp_path.glob("snapshots/*"))) == 1
+
     @pytest.mark.parametrize("name", ["x", "a" * 64, "Before-Lunch_2.0", "-", "nul"])
     def test_names_that_are_fine(self, service: Service, name: str) -> None:
         assert save(service.url, name).status_code == 201
