@@ -38,7 +38,7 @@ class Operations:
     def begin(self, operation: Operation) -> None:
         """Do an operation that was added to the archive."""
         with self._lock:
-            if operation.id not in self._at_work:
+            if operation.id not in self._at_work and not self._stopping.is_set():  # else resume() will
                 self._at_work[operation.id] = self._threads.submit(self._work, operation)
 
     def stop(self) -> None:

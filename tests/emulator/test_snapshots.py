@@ -12,6 +12,7 @@ from typing import Any, Iterator
 import pytest
 import requests
 
+import dicom_emulator
 from dicom_emulator import Control
 from tests.emulator.conftest import Service, session
 from tests.emulator.dicom_files import instance, path, uids
@@ -235,6 +236,15 @@ class TestOperations:
         restore(service.url, "unfinished")
         succeeded(service, operation)
         assert search(service, "studies")[0]["00100010"]["Value"] == [{"Alphabetic": "Second^Version"}]
+
+    def test_what_is_accepted_in_the_meantime_is_done(
+        self, service: Service, emulator: dicom_emulator.RunningServer
+    ) -> None:
+        file = instance(PatientName="First^Version")
+        service.store(file)
+        with emulator.state.service.operations.stopped():  # as it is while a snapshot is restored
+            operation = update(service, file, "Second^Version")
+        succeeded(service, operation)
 
     def test_extended_query_tags_are_kept(self, service: Service) -> None:
         file = instance(StationName="X")
