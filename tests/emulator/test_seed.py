@@ -64,7 +64,7 @@ class TestFolder:
         refused = [{"file": "below/no.dcm", "failureReason": 43264}, {"file": "folder.dcm", "failureReason": 272}]
         assert seed(service, folder=str(folder)).json() == {"stored": 2, "refused": refused}
 
-    @pytest.mark.parametrize("folder", ["", "no-such-folder", __file__, "a\0b", "x" * 5000, "\ud800"])
+    @pytest.mark.parametrize("folder", ["", "no-such-folder", __file__, "a\0b", "x" * 5000])
     def test_a_folder_that_is_not_there_is_400_and_named(self, service: Service, folder: str) -> None:
         response = seed(service, folder=folder)
         assert response.status_code == 400 and f"no folder {folder!r}" in response.text
