@@ -16,7 +16,7 @@ from dicom_emulator.control import synthetic
 from tests.emulator.conftest import Service, session
 from tests.emulator.dicom_files import instance, path
 from tests.emulator.storing import VERSIONS, change_feed, is_empty, own_emulator, search, stored
-from tests.emulator.test_command_line import refused, started
+from tests.emulator.test_command_line import REPOSITORY, refused, started
 
 FILES = dict(synthetic.instances())
 STORED = {"Accept": "application/dicom; transfer-syntax=*"}
@@ -112,6 +112,11 @@ class TestSyntheticSet:
 
     def test_it_is_small(self) -> None:
         assert 30 <= len(FILES) <= 60 and sum(map(len, FILES.values())) < 5_000_000
+
+    def test_the_readme_tells_its_size(self) -> None:
+        readme = (REPOSITORY / "dicom_emulator" / "README.md").read_text("utf-8")
+        assert len({read(file).PatientID for file in FILES.values()}) == 6
+        assert f"The synthetic set has {len(FILES)} instances of six patients" in readme
 
     def test_nobody_takes_it_for_real(self) -> None:
         for file in FILES.values():
