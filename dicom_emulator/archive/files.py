@@ -3,6 +3,7 @@
 import os
 import shutil
 import sqlite3
+import threading
 import time
 import uuid
 from collections import deque
@@ -23,6 +24,7 @@ class Files:
         self.incoming = data_dir / "incoming"
         self.instances = data_dir / "instances"
         self._trash: deque[tuple[float, str]] = deque()
+        self._sorting = threading.Lock()
         data_dir.mkdir(parents=True, exist_ok=True)
         self._lock = lock(data_dir)
         for folder in (self.incoming, self.instances):
@@ -54,9 +56,10 @@ class Files:
 
     def discard(self, names: Iterable[str]) -> None:
         """Remove stored files, not at once but soon."""
-        self._trash.extend((time.monotonic(), name) for name in names)
-        while self._trash and self._trash[0][0] < time.monotonic() - GRACE:
-            self.remove(self._trash.popleft()[1])
+        with self._sorting:
+            self._trash.extend((time.monotonic(), name) for name in names)
+            while self._trash and self._trash[0][0] < time.monotonic() - GRACE:
+                self.remove(self._trash.popleft()[1])
 
     def remove(self, name: str) -> None:
         try:
