@@ -13,7 +13,16 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from dicom_emulator.api import change_feed, extended_query_tags, health, openapi, partitions, search
+from dicom_emulator.api import (
+    change_feed,
+    extended_query_tags,
+    health,
+    openapi,
+    partitions,
+    search,
+    workitem_search,
+    workitems,
+)
 from dicom_emulator.api.bulk_update import BULK_UPDATE
 from dicom_emulator.api.delete import DELETE
 from dicom_emulator.api.export import EXPORT
@@ -43,6 +52,7 @@ STUDY = "/studies/{study}"
 A_SERIES = STUDY + "/series/{series}"
 INSTANCE = A_SERIES + "/instances/{instance}"
 TAG = "/extendedquerytags/{tag}"
+WORKITEM = "/workitems/{workitem}"
 
 ROUTES = [
     Resource("/studies", GET=search.STUDIES, POST=STORE, PUT=STORE_OR_REPLACE),
@@ -76,6 +86,10 @@ ROUTES = [
     Resource("/export", offered={"1", "1.0", "2", "2.0"}, POST=EXPORT),
     Resource("/api.json", partitioned=False, GET=openapi.JSON),
     Resource("/api.yaml", partitioned=False, GET=openapi.YAML),
+    Resource("/workitems", GET=workitem_search.SEARCH, POST=workitems.CREATE),
+    Resource(WORKITEM, GET=workitems.RETRIEVE, POST=workitems.UPDATE),
+    Resource(WORKITEM + "/state", PUT=workitems.CHANGE_STATE),
+    Resource(WORKITEM + "/cancelrequest", POST=workitems.CANCEL),
     Resource("/partitions", partitioned=False, GET=partitions.LIST),
     Route("/health/check", health.check),
     Route(identity.PATH, identity.token),

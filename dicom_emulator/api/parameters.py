@@ -22,12 +22,14 @@ def whole_number(text: str, bits: int) -> int | None:
     return number if -(2 ** (bits - 1)) <= number < 2 ** (bits - 1) else None
 
 
-async def json_body(request: Request, invalid: type[InvalidField | InvalidParameter] = InvalidField) -> Any:
-    """The value of a JSON body. Raises UnsupportedMediaType, `invalid`, TooLarge."""
+async def json_body(
+    request: Request, invalid: type[InvalidField | InvalidParameter] = InvalidField, exact: bool = False
+) -> Any:
+    """The value of a JSON body; `exact` as in `parse_json`. Raises UnsupportedMediaType, `invalid`, TooLarge."""
     if "content-type" not in request.headers:
         raise UnsupportedMediaType
     try:
-        return await read_json(request)
+        return await read_json(request, exact)
     except Malformed as error:
         raise invalid("$", f"The JSON value could not be read: {error}.") from None
     except BodyTooLarge:

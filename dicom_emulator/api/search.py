@@ -204,7 +204,7 @@ MOMENTS = {
 def moment_condition(attribute: Attribute, key: str, text: str, tag_key: int | None) -> Condition:
     moment = MOMENTS[attribute.vr]
     low, dash, high = text.partition("-")
-    if any(end and not moment.is_valid(end) for end in (low, high)) or not (low or high) or "+" in text:
+    if any(end and not moment.is_valid(end) for end in (low, high)) or not (low or high) or "+" in text or "-" in high:
         raise BadRequest(
             f"Invalid query: specified {moment.name} '{text}' is invalid for attribute {key}. It is given as "
             f"{moment.pattern} and a range as two of them with '-' between, of which one may be left out."

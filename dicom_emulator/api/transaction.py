@@ -28,6 +28,7 @@ from dicom_emulator.wire.auth import ALL_ACTIONS, AUDIENCE, InvalidToken, TokenI
 AUDIT_PREFIX, AUDIT_HEADERS, AUDIT_LENGTH = "x-ms-azuredicom-audit-", 10, 2048
 PARTITIONS_DISABLED = "Data partitions feature is disabled."
 UID_NAMES = {"study": "StudyInstanceUid", "series": "SeriesInstanceUid", "instance": "SopInstanceUid"}
+UID_NAMES["workitem"] = "WorkitemInstanceUid"
 
 
 @dataclass(frozen=True)

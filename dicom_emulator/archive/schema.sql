@@ -134,3 +134,20 @@ CREATE TABLE original (
     size INTEGER NOT NULL,
     json TEXT NOT NULL
 );
+
+CREATE TABLE workitem (
+    workitem_key INTEGER PRIMARY KEY AUTOINCREMENT,
+    partition_key INTEGER NOT NULL REFERENCES partition,
+    SOPInstanceUID TEXT NOT NULL,
+    json TEXT NOT NULL,
+    UNIQUE (partition_key, SOPInstanceUID)
+);
+
+-- What a search for work items compares with: several rows where a sequence has several items.
+CREATE TABLE workitem_value (
+    workitem_key INTEGER NOT NULL REFERENCES workitem,
+    path TEXT NOT NULL,                             -- keywords with a dot between
+    value_key TEXT NOT NULL
+);
+CREATE INDEX workitem_value_key ON workitem_value (path, value_key);
+CREATE INDEX workitem_value_workitem ON workitem_value (workitem_key);

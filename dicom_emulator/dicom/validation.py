@@ -195,8 +195,13 @@ def parsed_as(kind: str, is_valid: Callable[[str], object]) -> Callable[[str], B
 
 
 def is_date_time(value: str) -> bool:
-    """Whether the text is YYYY[MM[DD[HH[MM[SS[.F]]]]]] with or without an offset from UTC."""
-    return bool(DATE_TIME.fullmatch(value.rstrip(" ")))
+    """Whether the text is YYYY[MM[DD[HH[MM[SS[.F]]]]]] on a day of the calendar, with or without an offset from UTC.
+
+    >>> is_date_time("202402291330+0100"), is_date_time("2023"), is_date_time("20230229")
+    (True, True, False)
+    """
+    day = re.split("[+-]", value)[0].rstrip(" ")[:8]
+    return bool(DATE_TIME.fullmatch(value.rstrip(" "))) and is_date(day + "00010101"[len(day) :])
 
 
 def is_time(value: str) -> bool:
