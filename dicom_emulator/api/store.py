@@ -160,7 +160,7 @@ def answer(call: Call, outcomes: list[Outcome], study: str | None) -> Response:
         body["00081199"] = element("SQ", *(stored_item(outcome, base, lists_attributes) for outcome in stored))
     response = DicomJson(json.dumps(body), status_code(call, stored, failed))
     if any(outcome.several_values for outcome in outcomes):
-        response.headers["Warning"] = f'299 {call.request.url.netloc}: "{SEVERAL_VALUES}"'
+        response.headers["Warning"] = f'299 {call.request.url.hostname}: "{SEVERAL_VALUES}"'
     return response
 
 

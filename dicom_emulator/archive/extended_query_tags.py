@@ -147,7 +147,8 @@ def set_query_status(transaction: sqlite3.Connection, tag: ExtendedQueryTag, que
 
 def delete(transaction: sqlite3.Connection, tag: ExtendedQueryTag) -> None:
     """Forget a tag with all its values and errors. Raises Busy while it is being indexed."""
-    if tag.status == "adding":
+    operation = operations.find(transaction, tag.operation)
+    if tag.status == "adding" and operation and not operation.finished:
         raise Busy(tag.operation)
     transaction.execute("DELETE FROM extended_query_tag WHERE tag_key = ?", [tag.key])
 
@@ -209,10 +210,9 @@ def index_instance(
         if found is None:
             continue
         vr, value = found
-        fault = None if vr == tag.vr else WRONG_VR
-        if not fault and (broken := minimum_rule(tag.vr, person_name(value) if tag.vr == "PN" else str(value))):
-            fault = broken.short
-        if fault:
+        if value == "NaN" and tag.vr in NUMBERS:
+            continue  # equal to nothing, so nobody can search for it
+        if fault := index_fault(tag, vr, value):
             yield tag, fault
             continue
         owner = OWNERS[tag.level]
@@ -222,6 +222,15 @@ def index_instance(
             " WHERE excluded.source >= extended_value.source",
             (tag.key, row[owner], value_key(tag.vr, value), row["watermark"]),
         )
+
+
+def index_fault(tag: NewTag, vr: str, value: Any) -> str | None:
+    """Why a value cannot be indexed, or None. NULs at its end are forgiven."""
+    if vr != tag.vr:
+        return WRONG_VR
+    text = person_name(value) if vr == "PN" else str(value)
+    broken = minimum_rule(vr, text.rstrip("\0"))
+    return broken.short if broken else None
 
 
 def index_stored(transaction: sqlite3.Connection, watermark: int) -> None:

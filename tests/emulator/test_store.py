@@ -158,7 +158,7 @@ MANY_VALUES = '"One or more indexed Dicom tag(s) have multiple values, only firs
 def test_several_values_of_a_searchable_attribute_give_a_warning_header(service: Service, version: str) -> None:
     response = service.store(raw_instance({"AccessionNumber": b"A1\\A2"}), instance(), version=version)
     assert response.status_code == 200
-    assert re.fullmatch(r"299 127\.0\.0\.1(:\d+)?: " + re.escape(MANY_VALUES), response.headers["Warning"])
+    assert re.fullmatch(r"299 127\.0\.0\.1: " + re.escape(MANY_VALUES), response.headers["Warning"])
     assert search(service, "studies", version, AccessionNumber="A2") == []
     (row,) = search(service, "instances", version, AccessionNumber="A1", includefield="AccessionNumber")
     assert row["00080050"] == {"vr": "SH", "Value": ["A1", "A2"]}
