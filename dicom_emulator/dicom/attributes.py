@@ -43,7 +43,14 @@ def vr_of(tag: int, signed: bool = False) -> str:
 
     >>> vr_of(0x00100010), vr_of(0x7FE00010), vr_of(0x00280106), vr_of(0x00280106, signed=True), vr_of(0x00091001)
     ('PN', 'OW', 'US', 'SS', 'UN')
+
+    A private creator is always LO (PS3.5 §7.8.1).
+
+    >>> vr_of(0x00090010)
+    'LO'
     """
+    if tag >> 16 & 1 and 0x10 <= tag & 0xFFFF <= 0xFF:
+        return "LO"
     try:
         vr = dictionary_VR(tag)
     except KeyError:

@@ -93,7 +93,7 @@ class TestBody:
 
     @both
     def test_private_attributes_of_an_implicit_file_vanish(self, service: Service, version: str) -> None:
-        """Without a VR in the file they are UN, and UN is binary."""
+        """Without a VR in the file they are UN, and UN is binary. The name of who made them is LO (PS3.5 §7.8.1)."""
         file = instance()
         dataset = dcmread(io.BytesIO(file))
         block = dataset.private_block(0x0011, "TEST", create=True)
@@ -105,6 +105,7 @@ class TestBody:
         assert stored(service, explicit.getvalue(), version)["00111001"] == {"vr": "LO", "Value": ["text"]}
         kept = stored(service, implicit.getvalue(), version)
         assert "00111001" not in kept and kept["00080018"]["Value"] == ["1.2.333"]
+        assert kept["00110010"] == {"vr": "LO", "Value": ["TEST"]}
 
     def test_v2_hides_invalid_attributes_and_v1_does_not(self, service: Service) -> None:
         """The version decides that at the time of storing; the file keeps them either way."""
