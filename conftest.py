@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import run
+from tests.clients import orthanc
 from tests.notebooks.outputs import image_differences
 
 ROOT = Path(__file__).parent
@@ -28,11 +29,12 @@ NEEDS = {
 
 def left_out() -> dict[str, str]:
     """Tests whose programs are not on this machine, and how to get them. On CI none: there they stay, and fail."""
-    return {
-        tests: packages
-        for tests, (programs, packages) in NEEDS.items()
-        if not ON_CI and not all(map(shutil.which, programs))
+    if ON_CI:
+        return {}
+    missing = {
+        tests: packages for tests, (programs, packages) in NEEDS.items() if not all(map(shutil.which, programs))
     }
+    return missing if orthanc.is_there() else missing | {"tests/clients/test_orthanc.py": orthanc.PACKAGES}
 
 
 def pytest_configure() -> None:
