@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy
+from pydicom.dataset import FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.filewriter import write_file_meta_info
 from pydicom.uid import (
@@ -16,7 +17,7 @@ from pydicom.uid import (
     JPEG2000Lossless,
 )
 
-from dicom_emulator.dicom.attributes import tag_of
+from dicom_emulator.dicom.attributes import SOP_CLASS_UID, SOP_INSTANCE_UID, tag_of
 from dicom_emulator.dicom.frames import BITS_ALLOCATED, PIXEL_DATA, FrameMap, Native, cut, word_size
 from dicom_emulator.dicom.part10 import (
     IMPLEMENTATION_CLASS_UID,
@@ -57,6 +58,7 @@ def transcode_file(path: Path, source_syntax: str, target: str) -> bytes:
                 for tag in OFFSET_TABLES:  # they speak of the fragments that were
                     data_set.elements.pop(tag, None)
             body = b"".join(encode(element, source, data_set) for _, element in sorted(data_set.elements.items()))
+    complete(meta, data_set)
     meta.TransferSyntaxUID = target
     meta.ImplementationClassUID = IMPLEMENTATION_CLASS_UID
     meta.ImplementationVersionName = IMPLEMENTATION_VERSION
@@ -64,6 +66,14 @@ def transcode_file(path: Path, source_syntax: str, target: str) -> bytes:
     out.write(PREAMBLE)
     write_file_meta_info(out, meta, enforce_standard=False)
     return out.getvalue() + body
+
+
+def complete(meta: FileMetaDataset, data_set: DataSet) -> None:
+    """Add what every file has to have and this one lacks (PS3.10 §7.1); the writer fills in the group length."""
+    meta.FileMetaInformationGroupLength = 0
+    meta.setdefault("FileMetaInformationVersion", b"\0\1")
+    meta.setdefault("MediaStorageSOPClassUID", data_set.text(SOP_CLASS_UID))
+    meta.setdefault("MediaStorageSOPInstanceUID", data_set.text(SOP_INSTANCE_UID))
 
 
 def needs_codec(data_set: DataSet, source_syntax: str, target: str) -> bool:

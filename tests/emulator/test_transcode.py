@@ -11,10 +11,12 @@ import openjpeg
 import pytest
 from pydicom import Dataset, dcmread
 from pydicom.encaps import encapsulate_extended, generate_frames
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_file_meta_info
 from pydicom.uid import UID
 
 from tests.emulator.conftest import Service, session
-from tests.emulator.dicom_files import instance, path, split_multipart
+from tests.emulator.dicom_files import SECONDARY_CAPTURE, instance, path, split_multipart, uids
 from tests.emulator.pictures import (
     BIG_ENDIAN,
     DEFLATED,
@@ -117,8 +119,9 @@ def check_same_attributes(before: Dataset, after: Dataset, may_change: set[str])
     for element in before:
         if element.keyword not in may_change:
             assert after[element.tag] == element
-    for keyword in ("MediaStorageSOPClassUID", "MediaStorageSOPInstanceUID"):
-        assert after.file_meta.get(keyword) == before.file_meta.get(keyword)
+    for keyword in ("SOPClassUID", "SOPInstanceUID"):  # what the file meta information lacks is taken from the data set
+        named = before.file_meta.get(f"MediaStorage{keyword}", before.get(keyword))
+        assert after.file_meta.get(f"MediaStorage{keyword}") == named
 
 
 def check_colour(dataset: Dataset) -> None:
@@ -393,6 +396,22 @@ class TestFraming:
         assert element.is_undefined_length and element.VR == "OB"
         streams = list(generate_frames(element.value, number_of_frames=3))
         assert numpy.array_equal([decoded(stream) for stream in streams], FRAMES)
+
+    @targets
+    def test_a_file_without_file_meta_information_gets_it(self, service: Service, target: str) -> None:
+        """All that PS3.10 §7.1 asks for."""
+        file = instance(IMPLICIT)
+        bare = file[144 + int.from_bytes(file[140:144], "little") :]
+        assert service.store(bare).status_code == 202
+        meta = dcmread(BytesIO(ask(service, file, target).content)).file_meta
+        assert meta.FileMetaInformationVersion == b"\0\1"
+        assert meta.MediaStorageSOPClassUID == SECONDARY_CAPTURE
+        assert meta.MediaStorageSOPInstanceUID == uids(file)[2]
+        assert meta.TransferSyntaxUID == target
+        counted = meta.pop("FileMetaInformationGroupLength").value
+        buffer = DicomBytesIO()
+        write_file_meta_info(buffer, meta, enforce_standard=False)
+        assert counted == len(buffer.getvalue())
 
     @pytest.mark.parametrize(("pixels", "vr"), [(COLOUR[:1, :3, :3], "OB"), (FRAMES, "OW")])
     def test_native_pixel_data_have_an_even_length_and_the_right_vr(
