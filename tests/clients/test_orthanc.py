@@ -5,6 +5,7 @@ explains them. A sentence that no row explains is a failure, and so is a row tha
 """
 
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -45,6 +46,7 @@ SAMPLES = Path(__file__).parents[2] / "sample_dcms"
 FILES = {file.relative_to(FOLDER).as_posix(): file for file in bundled_files() if is_dicom(file)}
 FILES |= {file.name: file for file in sorted(SAMPLES.glob("*.dcm"))}
 NOT_IN_ORTHANC = {"test_files/SC_rgb_jpeg.dcm"}  # the comparison of storing it says why
+NOT_DECODED = {"JPEG-lossy.dcm", "JPGExtended.dcm", "JPEG2000-embedded-sequence-delimiter.dcm"}
 BOTH_HAVE = [name for name in FILES if name not in NOT_IN_ORTHANC]
 IMAGES = [name for name in BOTH_HAVE if is_image(FILES[name].read_bytes())]
 JP2 = 'multipart/related; type="image/jp2"'
@@ -599,6 +601,28 @@ def test_every_row_still_explains_something(row: Difference, full: Pair, empty: 
     everything = [sign for name in (*COMPARISONS, *FRESH) for sign in look(name, full, empty, noticed)]
     idle = [pattern for pattern in row.signs if not any(re.fullmatch(pattern, sign, re.DOTALL) for sign in everything)]
     assert not idle, f"no difference of this kind any more: {idle}"
+
+
+def warnings_of_dcmtk(file: bytes, folder: Path) -> str:
+    """What dcmdump, which comes with Orthanc, has to say about a file."""
+    place_on_disk = folder / "file.dcm"
+    place_on_disk.write_bytes(file)
+    process = subprocess.run(["dcmdump", "--quote-nonascii", place_on_disk], capture_output=True)
+    return process.stderr.decode(errors="replace") + ("" if process.returncode == 0 else "not readable")
+
+
+@pytest.mark.parametrize("syntax", [EXPLICIT, SYNTAXES["JPEG 2000"]], ids=["explicit", "JPEG 2000"])
+@pytest.mark.parametrize("name", FILES)
+def test_dcmtk_finds_no_fault_with_a_transcoded_file(name: str, syntax: str, full: Pair, tmp_path: Path) -> None:
+    """Unless it finds fault with the file that was stored."""
+    stored = full.files[name]
+    answer = full.client.get(
+        f"{full.emulator}/{place(stored)}", headers={"Accept": f"application/dicom; transfer-syntax={syntax}"}
+    )
+    if answer.status_code == 406:
+        assert Path(name).name in NOT_DECODED or syntax != EXPLICIT
+    else:
+        assert not warnings_of_dcmtk(answer.content, tmp_path) or warnings_of_dcmtk(stored, tmp_path)
 
 
 def test_the_readme_has_the_same_table() -> None:
