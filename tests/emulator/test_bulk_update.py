@@ -304,11 +304,15 @@ class TestRefusedChanges:
         assert len(comment) > len("DICOM100: (0000,0000) - ")
         assert retrieve(service, file) == file and len(change_feed(service)) == 1
 
-    @pytest.mark.parametrize("element", [None, 7, "P1", [], ["P1"], {"vr": "LO", "Value": "P1"}, {"vr": "LO", "Value": 7}])
+    @pytest.mark.parametrize(
+        "element", [None, 7, "P1", [], ["P1"], {"vr": "LO", "Value": "P1"}, {"vr": "LO", "Value": 7}]
+    )
     def test_what_is_no_dicom_json(self, service: Service, element: Any) -> None:
         assert post_update(service, ["2.25.1"], {"00100020": element}).status_code == 400
 
-    @pytest.mark.parametrize("key", ["", "0010", "0010002", "001000200", "0010,0020", "Patient", "0010002G", "٠٠١٠٠٠٢٠"])
+    @pytest.mark.parametrize(
+        "key", ["", "0010", "0010002", "001000200", "0010,0020", "Patient", "0010002G", "٠٠١٠٠٠٢٠"]
+    )
     def test_a_key_that_is_no_tag(self, service: Service, key: str) -> None:
         assert post_update(service, ["2.25.1"], {key: {"vr": "LO", "Value": ["P1"]}}).status_code == 400
 
@@ -337,7 +341,7 @@ class TestAttributes:
         update(service, file, changes={key: {"vr": vr, "Value": [value]}})
         dataset = dcmread(io.BytesIO(retrieve(service, file)))
         assert str(dataset[keyword].value) == str(value["Alphabetic"] if vr == "PN" else value)
-        assert dataset[keyword].VR == vr
+        assert vr == dataset[keyword].VR
         assert metadata(service, file) == [dict(sorted((before | {key: {"vr": vr, "Value": [value]}}).items()))]
 
     @pytest.mark.parametrize(("value", "text"), [(72.5, "72.5"), ("72.50", "72.50"), (72, "72"), ("7.25e1", "7.25e1")])
@@ -401,7 +405,9 @@ class TestVersions:
         assert name(service, file, level, **header) == ["Old^Name"]
 
     @pytest.mark.parametrize("level", ["study", "series", "instance"])
-    @pytest.mark.parametrize("header", [{}] + [{"msdicom-request-original": word} for word in ("false", "1", "yes", "")])
+    @pytest.mark.parametrize(
+        "header", [{}] + [{"msdicom-request-original": word} for word in ("false", "1", "yes", "")]
+    )
     def test_anything_else_is_the_latest(self, service: Service, level: str, header: dict) -> None:
         file = self.updated(service, PatientName="Old^Name")
         assert dcmread(io.BytesIO(retrieve(service, file, level, **header))).PatientName == "New^Name"

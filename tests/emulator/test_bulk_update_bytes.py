@@ -120,7 +120,9 @@ def unwrapped(file: bytes, syntax: str) -> tuple[bytes, list[Element], bytes]:
 
 
 def retrieve(service: Service, file: bytes, original: bool = False) -> bytes:
-    headers = {"Accept": "application/dicom; transfer-syntax=*"} | ({"msdicom-request-original": "true"} if original else {})
+    headers = {"Accept": "application/dicom; transfer-syntax=*"} | (
+        {"msdicom-request-original": "true"} if original else {}
+    )
     response = service.owner.get(f"{service.v2}/{path(file)}", headers=headers)
     assert response.status_code == 200, response.text
     return response.content
@@ -134,7 +136,8 @@ def store(service: Service, file: bytes) -> None:
 def check(service: Service, syntax: str, old: list[Element | bytes], new: list[Element | bytes], changes: Any) -> bytes:
     """Store `old`, change it: it must be `new`. Both are elements, or bytes of one, in order. Returns the new file."""
     before, after = (
-        b"".join(each if isinstance(each, bytes) else one(*each, syntax) for each in elements) for elements in (old, new)
+        b"".join(each if isinstance(each, bytes) else one(*each, syntax) for each in elements)
+        for elements in (old, new)
     )
     file = wrapped(before, syntax)
     store(service, file)
@@ -385,7 +388,9 @@ CHARACTER_SETS = [
 ]
 
 
-@pytest.mark.parametrize(("names", "old", "new", "encoding"), CHARACTER_SETS, ids=[each[0][0] for each in CHARACTER_SETS])
+@pytest.mark.parametrize(
+    ("names", "old", "new", "encoding"), CHARACTER_SETS, ids=[each[0][0] for each in CHARACTER_SETS]
+)
 def test_a_new_name_is_written_in_the_character_set_of_the_file(
     service: Service, names: list[str], old: str, new: str, encoding: str
 ) -> None:
