@@ -2,6 +2,7 @@
 
 import struct
 from typing import Any, Iterator
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -249,7 +250,7 @@ class TestSeveralValues:
         assert "Warning" not in before.headers
         add_tags(service, tag("ImageType"))
         response = service.store(instance(ImageType=["DERIVED", "SECONDARY"]), version=version)
-        host = service.url.removeprefix("http://")
+        host = urlsplit(service.url).hostname
         assert response.status_code == 200
         assert response.headers["Warning"] == (
             f'299 {host}: "One or more indexed Dicom tag(s) have multiple values, only first value is indexed."'
