@@ -608,6 +608,14 @@ class TestDelete:
         )
         assert asked.status_code == 400 and "is not queryable" in asked.text
 
+    def test_one_that_is_being_indexed_is_409(self) -> None:
+        with own_emulator(operation_time=LONG) as service:
+            post_tags(service, tag("PatientAge"))
+            for method, body in (("DELETE", None), ("PATCH", {"QueryStatus": "Disabled"})):
+                response = service.owner.request(method, tags_url(service, path=AGE), json=body)
+                assert response.status_code == 409 and "is being indexed" in response.text
+            assert paths(service) == [AGE]
+
     def test_new_files_are_not_indexed_until_it_is_added_again(self, service: Service) -> None:
         add_tags(service, tag("PatientAge"))
         before = instance(PatientAge="030Y")

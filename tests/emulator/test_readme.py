@@ -40,11 +40,31 @@ def missing(reference: str, folder: Path = HERE) -> bool:
     return not (folder / file).is_file() or name not in names_in(folder / file)
 
 
+def check_tests(row: list[str], columns: int) -> None:
+    references = re.findall(r"`(test_\w+\.py::[\w:]+)`", row[-1])
+    assert len(row) == columns and references, f"the row has no test: {row}"
+    assert not [reference for reference in references if missing(reference)]
+
+
 @pytest.mark.parametrize("row", rows("Where it differs, and what was decided"), ids=lambda row: row[0])
 def test_every_difference_names_a_test_that_exists(row: list[str]) -> None:
-    references = re.findall(r"`(test_\w+\.py::[\w:]+)`", row[-1])
-    assert len(row) == 3 and references, f"the row has no test: {row}"
-    assert not [reference for reference in references if missing(reference)]
+    check_tests(row, columns=3)
+
+
+ROUTES_TABLE = [row for row in rows("What is there") if len(row) == 5]
+ABSENT_TABLE = [row for row in rows("What is there") if len(row) == 4 and row[-1] not in {"Test", "---"}]
+
+
+@pytest.mark.parametrize("row", ROUTES_TABLE, ids=lambda row: row[0])
+def test_every_route_has_a_state_and_a_test_that_exists(row: list[str]) -> None:
+    assert row[3] in {"faithful", "approximated"}
+    check_tests(row, columns=5)
+
+
+@pytest.mark.parametrize("row", [row for row in ABSENT_TABLE if row[-1] != "nothing to try"], ids=lambda row: row[0])
+def test_what_is_not_there_has_a_test_that_exists(row: list[str]) -> None:
+    assert row[1].startswith(("absent", "there"))
+    check_tests(row, columns=4)
 
 
 @pytest.mark.parametrize(
@@ -77,4 +97,4 @@ def test_the_routes_in_the_readme_are_those_of_the_program() -> None:
         for route in ROUTES
         if isinstance(route, Resource)
     }
-    assert {row[0].strip("`"): row[1] for row in rows("What is there")} == served
+    assert {row[0].strip("`"): row[1] for row in ROUTES_TABLE} == served
