@@ -23,6 +23,7 @@ collect_ignore = ["notebooks/helpers.py"]
 NEEDS = {
     "tests/browser": (("chromium",), "chromium"),
     "tests/clients/test_javascript.py": (("node", "npm"), "nodejs npm"),
+    "tests/clients/test_ohif.py": (("chromium", "npm"), "chromium npm"),
     "tests/clients/test_curl.py": (("sh", "curl"), "curl"),
 }
 

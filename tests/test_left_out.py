@@ -28,10 +28,11 @@ def test_without_programs_their_tests_are_left_out_at_home_only(on_ci: bool, tmp
     for tests, packages in {
         "tests/browser": "chromium",
         "tests/clients/test_javascript.py": "nodejs npm",
+        "tests/clients/test_ohif.py": "chromium npm",
         "tests/clients/test_curl.py": "curl",
     }.items():
         line = f"LEFT OUT: {tests}, since a program is missing. On Debian: sudo apt-get install {packages}"
         assert (line in output.splitlines()) is not on_ci
-    for module in ("test_lab.py", "test_javascript.py", "test_curl.py"):
+    for module in ("test_lab.py", "test_javascript.py", "test_ohif.py", "test_curl.py"):
         assert (f"<Module {module}>" in output) is on_ci
     assert "<Module test_dicomweb_client.py>" in output
