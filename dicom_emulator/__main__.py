@@ -11,8 +11,9 @@ from dataclasses import fields
 from typing import Any, Sequence
 
 from dicom_emulator.archive import DataDirInUse, NotAnArchive, WrongSchema
-from dicom_emulator.server import AddressInUse, environment, run
+from dicom_emulator.server import AddressInUse, address, environment, run
 from dicom_emulator.settings import Settings, environment_variable, from_environment, parse
+from dicom_emulator.tls import NoCertificate, ca_file_in
 
 DESCRIPTION = """\
 The Azure DICOM service on this machine: store, retrieve, search and delete over DICOMweb,
@@ -22,6 +23,7 @@ examples:
   python -m dicom_emulator                        any client may now use http://127.0.0.1:8080/v2
   python -m dicom_emulator --data-dir archive     what is stored stays for the next start
   python -m dicom_emulator --no-auth              no token needed, for a first try with curl
+  python -m dicom_emulator --tls                  https, and where the file is that makes clients trust it
   eval "$(python -m dicom_emulator --print-env)"  azure-identity in this shell signs in to the emulator
 
 Every option can also be set in the environment: --data-dir as DICOM_EMULATOR_DATA_DIR, and so on."""
@@ -43,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     set_up_log()
     try:
         run(settings)
-    except (AddressInUse, DataDirInUse, NotAnArchive, WrongSchema) as error:
+    except (AddressInUse, DataDirInUse, NoCertificate, NotAnArchive, WrongSchema) as error:
         print(f"dicom_emulator: {error}", file=sys.stderr)
         return 1
     except (OSError, sqlite3.Error) as error:
@@ -101,7 +103,14 @@ def print_environment(settings: Settings) -> int:
     if settings.port == 0:
         print("dicom_emulator: --print-env needs the --port that the emulator listens on", file=sys.stderr)
         return 2
-    for name, value in environment(f"http://{settings.host}:{settings.port}").items():
+    ca_file = ca_file_in(settings.data_dir) if settings.tls and settings.data_dir else None
+    if settings.tls and not ca_file:
+        print(
+            "dicom_emulator: the file of the certificate authority is known with --data-dir only; "
+            "else copy the line `export REQUESTS_CA_BUNDLE=…` that the emulator prints when it is ready",
+            file=sys.stderr,
+        )
+    for name, value in environment(address(settings, settings.host, settings.port), ca_file).items():
         print(f"export {name}={shlex.quote(value)}")
     return 0
 

@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import shlex
 import signal
 import socket
 import sys
@@ -27,6 +28,7 @@ from dicom_emulator.control.reset import start_anew
 from dicom_emulator.control.seed import seed
 from dicom_emulator.operations import Operations
 from dicom_emulator.settings import Settings
+from dicom_emulator.tls import make_certificates
 from dicom_emulator.wire.auth import ROLES, TokenIssuer
 
 JOBS = {"reindex": reindex, "update": update, "export": export}
@@ -63,6 +65,7 @@ class RunningServer:
 
     url: str
     state: State  # of the application
+    ca_file: Path | None = None  # with TLS: the certificate authority that clients have to trust
 
     @property
     def credential(self) -> Credential:
@@ -76,7 +79,7 @@ class RunningServer:
 
     @property
     def environment(self) -> dict[str, str]:
-        return environment(self.url)
+        return environment(self.url, self.ca_file)
 
     @property
     def export_dir(self) -> Path:
@@ -93,9 +96,13 @@ class RunningServer:
         start_anew(self.state)
 
 
-def environment(url: str) -> dict[str, str]:
-    """The variables with which a program finds the emulator at `url`, and azure-identity signs in to it."""
+def environment(url: str, ca_file: Path | None = None) -> dict[str, str]:
+    """The variables with which a program finds the emulator at `url`, and azure-identity signs in to it.
+
+    With `ca_file`, requests, curl and whoever asks OpenSSL trust that authority, and no other.
+    """
     no_proxy = ",".join(filter(None, ["127.0.0.1,localhost", os.environ.get("NO_PROXY", "")]))
+    trusting = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE") if ca_file else ()
     return {
         "DICOM_SERVICE_URL": url,
         "IDENTITY_ENDPOINT": url + identity.PATH,
@@ -103,7 +110,7 @@ def environment(url: str) -> dict[str, str]:
         "AZURE_TOKEN_CREDENTIALS": "ManagedIdentityCredential",
         "NO_PROXY": no_proxy,
         "no_proxy": no_proxy,
-    }
+    } | dict.fromkeys(trusting, str(ca_file))
 
 
 class Server(uvicorn.Server):
@@ -149,8 +156,16 @@ def listen(settings: Settings) -> socket.socket:
     return listener
 
 
+class Ready(NamedTuple):
+    """What is known once requests are served."""
+
+    url: str
+    ca_file: Path | None
+    server: Server
+
+
 @contextlib.contextmanager
-def prepared(settings: Settings, on_ready: Callable[[str, Server], None]) -> Iterator[tuple[Server, socket.socket]]:
+def prepared(settings: Settings, on_ready: Callable[[Ready], None]) -> Iterator[tuple[Server, socket.socket]]:
     """A server that is ready to run, with its archive open and its socket bound."""
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(contextlib.closing(listen(settings)))
@@ -159,6 +174,7 @@ def prepared(settings: Settings, on_ready: Callable[[str, Server], None]) -> Ite
             temporary = tempfile.TemporaryDirectory(prefix="dicom-emulator-", ignore_cleanup_errors=True)
             data_dir = Path(stack.enter_context(temporary))
         archive = stack.enter_context(contextlib.closing(Archive(data_dir)))
+        certificates = make_certificates(data_dir, settings.host) if settings.tls else None
         if settings.seed:
             log.info("%s files of %s are stored", seed(archive, settings.seed).stored, settings.seed)
         codecs = stack.enter_context(contextlib.closing(CodecProcesses()))
@@ -172,26 +188,32 @@ def prepared(settings: Settings, on_ready: Callable[[str, Server], None]) -> Ite
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=GRACEFUL_SHUTDOWN,
+            ssl_certfile=certificates and certificates.server_file,
         )
-        server = Server(config, on_ready=lambda: on_ready(address(listener), server))
+        server = Server(config, on_ready=lambda: on_ready(ready))
+        url = address(settings, *listener.getsockname()[:2])
+        ready = Ready(url, certificates and certificates.ca_file, server)
         yield server, listener
 
 
-def address(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
+def address(settings: Settings, host: str, port: int) -> str:
+    """The URL that leads to an emulator which listens there."""
+    scheme = "https" if settings.tls else "http"
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 def run(settings: Settings) -> None:
     """Run in the foreground until told to stop; says on stdout when it is ready."""
 
-    def ready(url: str, server: Server) -> None:
-        print(f"DICOM service emulator ready at {url}", flush=True)
+    def tell(ready: Ready) -> None:
+        print(f"DICOM service emulator ready at {ready.url}", flush=True)
+        if ready.ca_file:
+            print(f"export REQUESTS_CA_BUNDLE={shlex.quote(str(ready.ca_file))}", flush=True)
         if settings.until_stdin_closes:
-            threading.Thread(target=wait_for_end_of_stdin, args=[server], daemon=True).start()
+            threading.Thread(target=wait_for_end_of_stdin, args=[ready.server], daemon=True).start()
 
-    with prepared(settings, ready) as (server, listener):
+    with prepared(settings, tell) as (server, listener):
         server.run(sockets=[listener])
 
 
@@ -216,20 +238,20 @@ def running(**settings: Any) -> Iterator[RunningServer]:
         if settings.get(name) is not None:
             settings[name] = Path(settings[name])
     started = threading.Event()
-    urls: list[str] = []
+    known: list[Ready] = []
 
-    def ready(url: str, server: Server) -> None:
-        urls.append(url)
+    def tell(ready: Ready) -> None:
+        known.append(ready)
         started.set()
 
-    with prepared(Settings(**settings), ready) as (server, listener):
+    with prepared(Settings(**settings), tell) as (server, listener):
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
         while not started.wait(0.05):
             if not thread.is_alive():
                 raise RuntimeError("the emulator did not start; its log says why")
         try:
-            yield RunningServer(urls[0], server.config.app.state)
+            yield RunningServer(known[0].url, server.config.app.state, known[0].ca_file)
         finally:
             server.should_exit = True
             thread.join(GRACEFUL_SHUTDOWN)

@@ -32,6 +32,7 @@ class Settings:
         "is a built-in set of patients who never lived",
     )
     sign_in: bool = option(True, "--no-auth", None, "let everybody in: no token is asked for")
+    tls: bool = option(False, "--tls", None, "speak HTTPS, with a certificate authority of the emulator's own")
     cors_origins: tuple[str, ...] = option(
         (), "--cors-origin", "ORIGIN", "let web pages of this origin call the service; may be given several times"
     )

@@ -78,7 +78,7 @@ def started(*arguments: str, stdin: int = subprocess.DEVNULL, **variables: str) 
     try:
         assert process.stdout
         line = process.stdout.readline()
-        ready = re.fullmatch(r"DICOM service emulator ready at (http://\S+:[1-9]\d*)\n", line)
+        ready = re.fullmatch(r"DICOM service emulator ready at (https?://\S+:[1-9]\d*)\n", line)
         assert ready, line or process.communicate(timeout=5)[1]
         yield Started(process, ready[1])
     finally:
