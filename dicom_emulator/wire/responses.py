@@ -1,8 +1,9 @@
 """Bodies as they go out: JSON, nothing at all, and files sent piece by piece."""
 
+import asyncio
 import uuid
 from dataclasses import dataclass
-from typing import Iterable, Iterator
+from typing import AsyncIterator, Iterable, Iterator
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -35,7 +36,7 @@ class ServiceJson(Response):
 
 
 class StreamedResponse(Response):
-    """Sends bytes and pieces of files one after another, holding one chunk at a time.
+    """Sends bytes and pieces of files one after another, holding one chunk at a time, until the client is gone.
 
     Raises OSError before anything is sent when one of the files is not there.
     """
@@ -49,18 +50,34 @@ class StreamedResponse(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await run_blocking(self.check_files)
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        gone = asyncio.create_task(disconnected(receive))
+        try:
+            async for chunk in self.chunks():
+                if gone.done():
+                    return
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            await send({"type": "http.response.body", "body": b""})
+        finally:
+            gone.cancel()
+
+    async def chunks(self) -> AsyncIterator[bytes]:
         for piece in self.pieces:
             if isinstance(piece, bytes):
-                await send({"type": "http.response.body", "body": piece, "more_body": True})
+                yield piece
                 continue
             chunks = piece.chunks()
             while chunk := await run_blocking(next, chunks, b""):
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
-        await send({"type": "http.response.body", "body": b""})
+                yield chunk
 
     def check_files(self) -> None:
         for path in {piece.path for piece in self.pieces if not isinstance(piece, bytes)}:
             path.stat()
+
+
+async def disconnected(receive: Receive) -> None:
+    """Wait until the client has left: sending to somebody who is gone raises nothing, and takes no time."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 def single(body: Body) -> StreamedResponse:

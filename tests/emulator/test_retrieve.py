@@ -2,6 +2,7 @@
 
 import io
 import re
+import time
 from pathlib import Path
 from typing import Any, Iterator
 
@@ -470,6 +471,19 @@ class TestResponse:
         url = f"{service.url}/{version}/{path(file, 'study')}"
         response = service.owner.get(url, headers={"Accept": ALL_ORIGINAL})
         assert response.headers["Transfer-Encoding"] == "chunked" and "Content-Length" not in response.headers
+
+    def test_nothing_more_is_read_for_a_client_that_has_left(self, service: Service) -> None:
+        file = instance(pixels=numpy.zeros((1000, 1000), "uint8"))
+        service.store(file)
+        url = f"{service.v2}/{path(file)}/frames/{','.join(['1'] * 300)}"
+        headers = {"Accept": 'multipart/related; type="application/octet-stream"'}
+        with service.owner.get(url, headers=headers, stream=True) as response:
+            next(response.iter_content(100))
+        until = time.monotonic() + 30
+        exchange = {"milliseconds": 0}
+        while not exchange["milliseconds"] and time.monotonic() < until:  # until it is over
+            exchange = service.nobody.get(f"{service.url}/_emulator/requests").json()[-1]
+        assert exchange["milliseconds"] and 0 < exchange["responseBytes"] < 100_000_000
 
     @both
     def test_requests_toolbelt_reads_it(self, service: Service, version: str) -> None:
