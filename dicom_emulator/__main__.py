@@ -1,16 +1,14 @@
 """The command line: python -m dicom_emulator."""
 
 import argparse
-import logging
 import shlex
 import sqlite3
 import sys
-import time
-import warnings
 from dataclasses import fields
 from typing import Any, Sequence
 
 from dicom_emulator.archive import DataDirInUse, NotAnArchive, WrongSchema
+from dicom_emulator.log import set_up_log
 from dicom_emulator.server import AddressInUse, address, environment, run
 from dicom_emulator.settings import Settings, environment_variable, from_environment, parse
 from dicom_emulator.tls import NoCertificate, ca_file_in
@@ -42,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     if print_env:
         return print_environment(settings)
-    set_up_log()
+    set_up_log(settings.log_format)
     try:
         run(settings)
     except (AddressInUse, DataDirInUse, NoCertificate, NotAnArchive, WrongSchema) as error:
@@ -113,18 +111,6 @@ def print_environment(settings: Settings) -> int:
     for name, value in environment(address(settings, settings.host, settings.port), ca_file).items():
         print(f"export {name}={shlex.quote(value)}")
     return 0
-
-
-def set_up_log() -> None:
-    formatter = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S")
-    formatter.converter = time.localtime
-    handler = logging.StreamHandler()
-    handler.setFormatter(formatter)
-    logging.basicConfig(level=logging.WARNING, handlers=[handler])
-    logging.getLogger("dicom_emulator").setLevel(logging.INFO)
-    logging.getLogger("pydicom").setLevel(logging.CRITICAL)  # faulty files are the clients' business
-    warnings.filterwarnings("ignore", category=UserWarning)
-    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
 
 
 if __name__ == "__main__":

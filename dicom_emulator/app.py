@@ -41,7 +41,6 @@ from dicom_emulator.middleware import (
     CommonHeaders,
     QueryScreening,
     ReadBeforeRefusing,
-    RequestLog,
 )
 from dicom_emulator.operations import Operations
 from dicom_emulator.settings import Settings
@@ -118,8 +117,7 @@ def create_app(
     app = Starlette(
         routes=ROUTES,
         middleware=[
-            Middleware(RequestLog),
-            Middleware(request_log.RecordExchanges, exchanges=exchanges),
+            Middleware(request_log.RequestLog, exchanges=exchanges),
             Middleware(CommonHeaders),
             *cors(settings),
             Middleware(ReadBeforeRefusing),

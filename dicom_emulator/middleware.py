@@ -1,8 +1,6 @@
-"""What happens around every request: headers on every response, the screening of query strings, a line in the log."""
+"""What happens around every request: headers on every response, the screening of query strings."""
 
-import logging
 import re
-import time
 
 from starlette.datastructures import MutableHeaders
 from starlette.responses import PlainTextResponse
@@ -15,7 +13,6 @@ SECURITY_HEADERS = {
     "X-Frame-Options": "SAMEORIGIN",
     "Content-Security-Policy": "frame-src 'self';",
 }
-log = logging.getLogger("dicom_emulator")
 
 
 class CommonHeaders:
@@ -34,29 +31,6 @@ class CommonHeaders:
             await send(message)
 
         await self.app(scope, receive, send_with_headers if scope["type"] == "http" else send)
-
-
-class RequestLog:
-    """A line for each request: method, path, status, time. No query string: it may hold a patient's name."""
-
-    def __init__(self, app: ASGIApp):
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        status = 0
-        started = time.perf_counter()
-
-        async def send_and_note(message: Message) -> None:
-            nonlocal status
-            status = message.get("status", status)
-            await send(message)
-
-        try:
-            await self.app(scope, receive, send_and_note)
-        finally:
-            if scope["type"] == "http":
-                elapsed = 1000 * (time.perf_counter() - started)
-                log.info("%s %s %s %.0f ms", scope["method"], scope["path"], status or "aborted", elapsed)
 
 
 class ReadBeforeRefusing:

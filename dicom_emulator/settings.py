@@ -59,6 +59,7 @@ class Settings:
         "SECONDS",
         "how long each operation takes at the least, for the sake of polling clients",
     )
+    log_format: str = option("text", "--log-format", "FORMAT", "how the log is written: text, or json: objects")
     until_stdin_closes: bool = option(
         False, "--until-stdin-closes", None, "stop when standard input ends, so that a child never outlives its parent"
     )
@@ -71,6 +72,8 @@ class Settings:
                 raise ValueError(f"--{name.replace('_', '-')} {getattr(self, name)}: must be 1 or more")
         if not 0 <= self.operation_time <= 3600:
             raise ValueError(f"--operation-time {self.operation_time}: must be between 0 and 3600")
+        if self.log_format not in {"text", "json"}:
+            raise ValueError(f"--log-format {self.log_format}: must be text or json")
         if self.seed is not None and not self.seed.is_dir() and self.seed != Path(SYNTHETIC):
             raise ValueError(f"--seed {self.seed}: there is no such folder; the built-in set is called {SYNTHETIC}")
 

@@ -1,6 +1,8 @@
-"""/_emulator/requests: the last exchanges, for people who wonder what their client really sends."""
+"""Every request as a line in the log; and /_emulator/requests, the last exchanges, for people who wonder what their
+client really sends."""
 
 import json
+import logging
 import time
 from collections import deque
 from collections.abc import Iterable
@@ -16,23 +18,30 @@ from dicom_emulator.wire.responses import ServiceJson
 
 KEPT = 200  # exchanges
 SECRET = {"authorization", "proxy-authorization", "cookie"}
+LOGGED = ("method", "status", "milliseconds", "requestBytes", "responseBytes")
 Exchanges = deque[dict[str, Any]]
+log = logging.getLogger("dicom_emulator")
 
 
 def new_exchanges() -> Exchanges:
     return deque(maxlen=KEPT)
 
 
-class RecordExchanges:
-    """Notes method, path, headers, sizes, status and time of every request but those to /_emulator."""
+class RequestLog:
+    """Notes method, path, headers, sizes, status and time of every request.
+
+    All of it goes into the list of exchanges, but for requests to /_emulator. The line in the log has no headers and no
+    query string, which may hold a patient's name.
+    """
 
     def __init__(self, app: ASGIApp, exchanges: Exchanges):
         self.app, self.exchanges = app, exchanges
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"].startswith("/_emulator/"):
+        if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        is_listed = not scope["path"].startswith("/_emulator/")
         query = scope["query_string"].decode("latin-1")
         exchange = {
             "time": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
@@ -59,7 +68,8 @@ class RecordExchanges:
                 exchange["responseHeaders"] = readable(message["headers"])
                 exchange["parts"] = scope.get("dicom_emulator.parts", [])
                 # Before it is sent: a client that has its answer finds it here, and a reset after that removes it.
-                self.exchanges.append(exchange)
+                if is_listed:
+                    self.exchanges.append(exchange)
             exchange["responseBytes"] += len(message.get("body", b""))
             await send(message)
 
@@ -67,8 +77,16 @@ class RecordExchanges:
             await self.app(scope, receive_and_count, send_and_count)
         finally:
             exchange["milliseconds"] = round(1000 * (time.perf_counter() - started), 1)
-            if exchange["status"] is None:
+            if exchange["status"] is None and is_listed:
                 self.exchanges.append(exchange)
+            write_line(scope["raw_path"].decode("latin-1"), exchange)
+
+
+def write_line(path: str, exchange: dict[str, Any]) -> None:
+    """`path` is as the client sent it, so that no line break in it makes two lines of one."""
+    logged = {"path": path} | {name: exchange[name] for name in LOGGED}
+    text = "%(method)s %(path)s %(outcome)s %(milliseconds).0f ms"
+    log.info(text, logged | {"outcome": logged["status"] or "aborted"}, extra={"request": logged})
 
 
 def readable(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
