@@ -330,7 +330,7 @@ def test(arguments: list[str]) -> int:
 
 
 def notebooks(arguments: list[str]) -> int:
-    return hand_over([str(prepare(FOR_LESSONS)), "-m", "tests.notebooks.store", *arguments], learner_environment())
+    return hand_over([str(prepare(FOR_LESSONS)), "-m", "tests.notebooks", *arguments], learner_environment())
 
 
 def emulator(arguments: list[str]) -> int:

@@ -192,7 +192,3 @@ def store_and_tell(path: Path) -> bool:
     seconds = time.monotonic() - start
     print("\r" * live + f"{path.stem}: {'stored anew' if changed else 'unchanged'}, {seconds:.1f} s", flush=True)
     return True
-
-
-if __name__ == "__main__":
-    sys.exit(main())

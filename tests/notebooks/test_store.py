@@ -1,5 +1,6 @@
 """run.py notebooks: what is run, what is written, and what is left alone when a cell fails."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -90,6 +91,24 @@ def test_ctrl_c_is_clean(lesson: Write, tmp_path: Path) -> None:
     _, printed = process.communicate(timeout=20)
     assert (process.returncode, printed) == (130, "\nStopped. The notebook that was running is as it was.\n")
     assert path.read_bytes() == before
+
+
+def test_ctrl_c_is_clean_while_packages_are_still_being_loaded(tmp_path: Path) -> None:
+    slow = "import signal, time; signal.raise_signal(signal.SIGINT); time.sleep(60)"
+    (tmp_path / "nbclient.py").write_text(slow, "utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.notebooks"], cwd=run.ROOT, env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        capture_output=True, text=True, timeout=50,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "\nStopped.\n")
+
+
+def test_run_starts_what_is_clean(monkeypatch: pytest.MonkeyPatch) -> None:
+    commands = []
+    monkeypatch.setattr(run, "prepare", lambda locks: Path(sys.executable))
+    monkeypatch.setattr(run, "hand_over", lambda command, env: commands.append(command) or 0)
+    run.notebooks(["02"])
+    assert commands == [[sys.executable, "-m", "tests.notebooks", "02"]]
 
 
 def test_notebooks_are_chosen_by_number_name_or_path(lesson: Write) -> None:
