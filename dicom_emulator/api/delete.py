@@ -8,9 +8,8 @@ from dicom_emulator.errors import NotFound
 
 
 async def delete(call: Call) -> Response:
-    identifiers = call.identifiers()
-    if not await run_blocking(call.archive.delete, call.partition.key, *identifiers):
-        raise NotFound(("study", "series", "instance")[len(identifiers) - 1])
+    if not await run_blocking(call.archive.delete, call.partition.key, *call.identifiers()):
+        raise NotFound(call.level)
     return Response(status_code=204)
 
 

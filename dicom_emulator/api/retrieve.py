@@ -19,7 +19,6 @@ from dicom_emulator.versions import Version
 from dicom_emulator.wire.accept import Choice, Offer, choose
 from dicom_emulator.wire.responses import Body, DicomJson, multipart, single
 
-LEVELS = ("study", "series", "instance")
 NOT_ACCEPTABLE = "The request headers are not acceptable"
 NO_TRANSCODING = "The specified transcoding is not supported."
 SEVERAL_INSTANCES = (
@@ -71,7 +70,7 @@ async def found(call: Call, identifiers: tuple[str, ...], original: bool = False
     """The instances that the path names. Raises NotFound."""
     instances = await run_blocking(call.archive.instances, call.partition.key, *identifiers, original=original)
     if not instances:
-        raise NotFound(LEVELS[len(identifiers) - 1])
+        raise NotFound(call.level)
     return instances
 
 
@@ -176,7 +175,7 @@ async def retrieve_metadata(call: Call) -> Response:
         call.archive.metadata, call.partition.key, *identifiers, original=wants_original(call)
     )
     if not watermarks:
-        raise NotFound(LEVELS[len(identifiers) - 1])
+        raise NotFound(call.level)
     etag = f"{watermarks[0]}" if len(identifiers) == 3 else f"{max(watermarks)}-{len(watermarks)}"
     if call.request.headers.get("if-none-match", "").lower() == etag:
         return Response(status_code=304)

@@ -68,6 +68,11 @@ class Call:
         named = self.request.path_params.get("partition")
         return f"{self.version_url}/partitions/{self.partition.name}" if named else self.version_url
 
+    @property
+    def level(self) -> str:
+        """What the path names: "study", "series" or "instance"."""
+        return [name for name in UID_NAMES if name in self.request.path_params][-1]
+
     def identifiers(self) -> tuple[str, ...]:
         """The UIDs of the path, checked, without padding. Raises BadRequest."""
         found = [(name, self.request.path_params[name]) for name in UID_NAMES if name in self.request.path_params]
