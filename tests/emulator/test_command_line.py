@@ -25,7 +25,7 @@ COMMAND = [sys.executable, "-m", "dicom_emulator"]
 JSON = {"Accept": "application/dicom+json"}
 SCOPE = "https://dicom.healthcareapis.azure.com/.default"
 OPTIONS = ["--host", "--port", "--data-dir", "--seed", "--no-auth", "--cors-origin", "--max-file-size",
-           "--max-transcode-size", "--token-lifetime", "--until-stdin-closes", "--print-env"]  # fmt: skip
+           "--max-transcode-size", "--token-lifetime", "--tls", "--log-format", "--until-stdin-closes", "--print-env"]  # fmt: skip
 
 
 def environment(**variables: str) -> dict[str, str]:

@@ -66,7 +66,7 @@ def test_the_emulators_own_pages_are_logged_too() -> None:
 
 
 def test_what_is_no_request_is_json_too() -> None:
-    with started("--log-format", "json") as emulator:
+    with started(DICOM_EMULATOR_LOG_FORMAT="json") as emulator:
         with socket.create_connection(("127.0.0.1", emulator.port), timeout=10) as connection:
             connection.sendall(b"this is no HTTP\r\n\r\n")
             assert connection.recv(4096).startswith(b"HTTP/1.1 400")

@@ -146,7 +146,7 @@ class TestAuthority:
             assert len(secret) == 2 and {path.stat().st_mode & 0o077 for path in secret} == {0}
 
     def test_without_a_data_folder_it_goes_with_the_emulator(self, tmp_path: Path) -> None:
-        with started("--tls", TMPDIR=str(tmp_path)) as emulator:
+        with started(DICOM_EMULATOR_TLS="1", TMPDIR=str(tmp_path)) as emulator:
             assert tmp_path in told_ca_file(emulator).parents
             assert emulator.stop() == 0
             assert list(tmp_path.iterdir()) == []
