@@ -89,7 +89,7 @@ class RunningServer:
     @property
     def control(self) -> Control:
         """Seeds, snapshots, faults and the request log of this emulator."""
-        return Control(self.url)
+        return Control(self.url, self.ca_file)
 
     def reset(self) -> None:
         """An empty archive, no faults, an empty request log: what POST /_emulator/reset does."""

@@ -3,11 +3,12 @@
 import ipaddress
 import json
 import os
+import ssl
 from http.client import HTTPException
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlsplit
-from urllib.request import OpenerDirector, ProxyHandler, Request, build_opener
+from urllib.request import BaseHandler, HTTPSHandler, OpenerDirector, ProxyHandler, Request, build_opener
 
 TIMEOUT = 120  # seconds
 SYNTHETIC = {"set": "synthetic"}
@@ -24,16 +25,18 @@ class ControlError(RuntimeError):
 class Control:
     """The controls of the emulator at `url`, which may be in another process. All methods raise ControlError.
 
+    ca_file: with TLS, the certificate authority to trust; else those of this machine.
+
     >>> control = Control("http://127.0.0.1:8080")
     >>> control.url
     'http://127.0.0.1:8080'
     """
 
-    def __init__(self, url: str):
+    def __init__(self, url: str, ca_file: str | os.PathLike[str] | None = None):
         if urlsplit(url).scheme not in {"http", "https"}:
             raise ValueError(f"{url!r} is no URL of an emulator, such as http://127.0.0.1:8080")
         self.url = url.rstrip("/")
-        self._opener = opener_for(self.url)
+        self._opener = opener_for(self.url, ca_file)
 
     def __repr__(self) -> str:
         return f"Control({self.url!r})"
@@ -110,10 +113,13 @@ class Control:
             raise ControlError(f"no emulator answers at {self.url}: {reason}") from None
 
 
-def opener_for(url: str) -> OpenerDirector:
+def opener_for(url: str, ca_file: str | os.PathLike[str] | None) -> OpenerDirector:
     """What opens URLs; on this machine without the proxies that the environment names."""
     try:
         here = urlsplit(url).hostname == "localhost" or ipaddress.ip_address(urlsplit(url).hostname or "").is_loopback
     except ValueError:
         here = False
-    return build_opener(ProxyHandler({})) if here else build_opener()
+    handlers: list[BaseHandler] = [ProxyHandler({})] if here else []
+    if ca_file:
+        handlers.append(HTTPSHandler(context=ssl.create_default_context(cafile=ca_file)))
+    return build_opener(*handlers)

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
+import trustme
 from azure.identity import ManagedIdentityCredential
 
 import dicom_emulator
@@ -79,6 +80,14 @@ class TestClients:
         token = ManagedIdentityCredential().get_token(SCOPE).token
         owner.headers["Authorization"] = f"Bearer {token}"
         assert owner.get(f"{server.url}/v2/changefeed").status_code == 200
+
+    def test_control_trusts_it_where_it_is_told_to(self, server: RunningServer, tmp_path: Path) -> None:
+        server.control.clear_requests()
+        assert server.control.requests() == []
+        trustme.CA().cert_pem.write_to_path(tmp_path / "other.pem")
+        for ca_file in (None, tmp_path / "other.pem"):
+            with pytest.raises(dicom_emulator.ControlError, match="certificate"):
+                dicom_emulator.Control(server.url, ca_file).requests()
 
     def test_without_tls_nobody_is_told_whom_to_trust(self) -> None:
         with dicom_emulator.running() as plain:
