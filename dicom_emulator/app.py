@@ -33,7 +33,7 @@ from dicom_emulator.api.store import STORE, STORE_OR_REPLACE
 from dicom_emulator.api.transaction import Resource, Service, UnsupportedVersion
 from dicom_emulator.archive import Archive
 from dicom_emulator.codec_process import CodecProcesses
-from dicom_emulator.control import faults, identity, operations, request_log, seed, snapshots
+from dicom_emulator.control import faults, home, identity, operations, request_log, seed, snapshots
 from dicom_emulator.control.reset import reset
 from dicom_emulator.errors import INTERNAL_ERROR, UNAVAILABLE, ServiceError
 from dicom_emulator.middleware import (
@@ -91,6 +91,11 @@ ROUTES = [
     Resource(WORKITEM + "/cancelrequest", POST=workitems.CANCEL),
     Resource("/partitions", partitioned=False, GET=partitions.LIST),
     Route("/health/check", health.check),
+    Route("/", home.redirect),
+    Route("/_emulator", home.redirect),
+    *(Route(f"/_emulator/{name}", home.serve) for name in home.FILES),
+    Route("/_emulator/dictionary.json", home.dictionary),
+    Route("/_emulator/summary", home.summary),
     Route(identity.PATH, identity.token),
     Route("/_emulator/reset", reset, methods=["POST"]),
     Route("/_emulator/seed", seed.add_instances, methods=["POST"]),

@@ -16,7 +16,7 @@ SECURITY_HEADERS = {
 
 
 class CommonHeaders:
-    """Security headers on every response, the supported versions on those of versioned routes."""
+    """Security headers on every response that has none itself, the supported versions on those of versioned routes."""
 
     def __init__(self, app: ASGIApp):
         self.app = app
@@ -25,7 +25,8 @@ class CommonHeaders:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                headers.update(SECURITY_HEADERS)
+                for name, value in SECURITY_HEADERS.items():
+                    headers.setdefault(name, value)
                 if "version" in scope.get("path_params", {}):
                     headers["api-supported-versions"] = scope.get("dicom_emulator.versions", versions.SUPPORTED)
             await send(message)

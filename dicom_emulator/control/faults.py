@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from dicom_emulator.control.origin import refuse_foreign_pages
+from dicom_emulator.control.origin import is_control, refuse_foreign_pages
 from dicom_emulator.errors import BadRequest
 from dicom_emulator.wire.responses import ServiceJson
 
@@ -86,14 +86,17 @@ def parse_fault(body: bytes) -> Fault:
 
 
 class InjectFaults:
-    """Lets the requests go wrong that a rule takes. The first rule that takes one decides; control is never touched."""
+    """Lets the requests go wrong that a rule takes. The first rule that takes one decides.
+
+    Control is never touched, nor what its page looks up: it would use up the fault that somebody set for a client.
+    """
 
     def __init__(self, app: ASGIApp, faults: list[Fault]):
         self.app, self.faults = app, faults
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         fault = None
-        if scope["type"] == "http" and not scope["path"].startswith("/_emulator/"):
+        if scope["type"] == "http" and not is_control(scope):
             fault = next((each for each in self.faults if each.takes(scope["method"], scope["path"])), None)
         if fault is None:
             await self.app(scope, receive, send)

@@ -2,9 +2,12 @@
 
 from urllib.parse import urlsplit
 
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
+from starlette.types import Scope
 
 from dicom_emulator.errors import ServiceError
+
+HOME_PAGE_MARK = "x-emulator-page"
 
 
 class ForeignPage(ServiceError):
@@ -19,5 +22,35 @@ class ForeignPage(ServiceError):
 def refuse_foreign_pages(request: Request) -> None:
     """Browsers say in `Origin` which page sends a request. Raises ForeignPage."""
     origin = request.headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc != request.url.netloc:
+    if origin is not None and not is_own(request, origin):
         raise ForeignPage
+
+
+def is_own(request: HTTPConnection, address: str) -> bool:
+    """Whether the browser that sent `request` from the page at `address` sees both at one origin."""
+    # A proxy between them may change the Host; then only the browser knows. No page can set this header.
+    if request.headers.get("sec-fetch-site") == "same-origin":
+        return True
+    try:
+        return urlsplit(address).netloc == request.headers.get("host")
+    except ValueError:
+        return False
+
+
+def is_control(scope: Scope) -> bool:
+    """Whether a request is to the emulator, or from its page, and not to the service it stands for."""
+    return scope["path"] == "/" or scope["path"].startswith("/_emulator") or is_from_home_page(scope)
+
+
+def is_from_home_page(scope: Scope) -> bool:
+    """Whether the emulator's own page sent this for itself, so that it is nobody's traffic.
+
+    Where it asks the service, it says so in a header. Either way that counts only from its own origin, which the
+    browser names and no page can make up.
+    """
+    marked = any(name == HOME_PAGE_MARK.encode() for name, _ in scope["headers"])
+    if not marked and not scope["path"].startswith("/_emulator/"):
+        return False
+    request = HTTPConnection(scope)
+    sender = request.headers.get("origin") or request.headers.get("referer", "")
+    return is_own(request, sender)

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from dicom_emulator.control.origin import refuse_foreign_pages
+from dicom_emulator.control.origin import is_control, is_from_home_page, refuse_foreign_pages
 from dicom_emulator.wire.responses import ServiceJson
 
 KEPT = 200  # exchanges
@@ -30,8 +30,8 @@ def new_exchanges() -> Exchanges:
 class RequestLog:
     """Notes method, path, headers, sizes, status and time of every request.
 
-    All of it goes into the list of exchanges, but for requests to /_emulator. The line in the log has no headers and no
-    query string, which may hold a patient's name.
+    All of it goes into the list of exchanges, but for requests to /_emulator and of its page. The line in the log has
+    no headers and no query string, which may hold a patient's name.
     """
 
     def __init__(self, app: ASGIApp, exchanges: Exchanges):
@@ -41,7 +41,7 @@ class RequestLog:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        is_listed = not scope["path"].startswith("/_emulator/")
+        is_listed = not is_control(scope)
         query = scope["query_string"].decode("latin-1")
         exchange = {
             "time": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
@@ -79,7 +79,8 @@ class RequestLog:
             exchange["milliseconds"] = round(1000 * (time.perf_counter() - started), 1)
             if exchange["status"] is None and is_listed:
                 self.exchanges.append(exchange)
-            write_line(scope["raw_path"].decode("latin-1"), exchange)
+            if not is_from_home_page(scope):  # it asks every second
+                write_line(scope["raw_path"].decode("latin-1"), exchange)
 
 
 def write_line(path: str, exchange: dict[str, Any]) -> None:
