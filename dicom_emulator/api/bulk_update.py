@@ -15,6 +15,7 @@ from dicom_emulator.archive.bulk_update import Changes
 from dicom_emulator.archive.operations import Operation
 from dicom_emulator.blocking import run_blocking
 from dicom_emulator.dicom.attributes import tag_text, tags_of, vr_of
+from dicom_emulator.dicom.dicom_json import PN_GROUPS
 from dicom_emulator.dicom.part10 import TEXT, Element
 from dicom_emulator.dicom.validation import full_fault, is_uid
 from dicom_emulator.errors import BadRequest, Conflict, InvalidParameter
@@ -113,6 +114,8 @@ def read_element(tag: int, vr: str, element: Any) -> tuple[str, str | None]:
     """The text of an attribute in DICOM JSON, and what is wrong with it."""
     if not isinstance(element, dict) or element.get("vr", vr) != vr:
         return "", f"The attribute is no DICOM JSON with VR '{vr}'."
+    if unknown := sorted(element.keys() - {"vr", "Value"}):
+        return "", f"The attribute has the member '{unknown[0]}', where only 'vr' and 'Value' are expected."
     values = element.get("Value", [])
     if not isinstance(values, list):
         return "", "The Value is no array."
@@ -136,8 +139,9 @@ def text_of(vr: str, value: Any) -> str | None:
     if vr == "PN":
         if not isinstance(value, dict):
             return None
-        groups = [value.get(name, "") for name in ("Alphabetic", "Ideographic", "Phonetic")]
-        return "=".join(groups).rstrip("=") if all(isinstance(group, str) for group in groups) else None
+        groups = [value.get(name, "") for name in PN_GROUPS]
+        known = value.keys() <= set(PN_GROUPS) and all(isinstance(group, str) for group in groups)
+        return "=".join(groups).rstrip("=") if known else None
     if vr in {"DS", "IS"} and isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
     return value if isinstance(value, str) else None
