@@ -62,18 +62,22 @@ def typed(value: Any, name: str, expected: str) -> dict[str, Any]:
     return lower(settings)
 
 
-def read_source(settings: dict[str, Any] | None) -> list[str] | None:
+def read_source(settings: dict[str, Any] | None) -> list[Any] | None:
     if settings is None:
         return None
-    values = settings.get("values")
-    if not values:
-        raise BadRequest("Missing value for property 'Values'.")
+    values = settings.get("values") or []
     if not isinstance(values, list):
         raise InvalidField("$.Source.Settings.Values", "The JSON value is not an array of identifiers.")
+    return values
+
+
+def check_identifiers(values: list[Any]) -> None:
+    """Raises BadRequest."""
+    if not values:
+        raise BadRequest("Missing value for property 'Values'.")
     for value in values:
         if not isinstance(value, str) or not 1 <= value.count("/") + 1 <= 3 or not all(map(is_uid, value.split("/"))):
             raise BadRequest(f"The identifier '{value}' is not a study, series or instance of the form 1.2/3.4/5.6.")
-    return values
 
 
 def read_destination(settings: dict[str, Any]) -> tuple[str, str | None]:
@@ -101,6 +105,8 @@ def read_destination(settings: dict[str, Any]) -> tuple[str, str | None]:
 
 async def start(call: Call) -> Response:
     asked: ExportRequest = call.parameters
+    if asked.identifiers is not None:
+        check_identifiers(asked.identifiers)
     folder = call.service.export_dir / asked.container
     destination = Destination(folder, asked.address or folder.as_uri())
     return accepted(call, await run_blocking(add, call, asked.identifiers, destination))

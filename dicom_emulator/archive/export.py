@@ -51,7 +51,7 @@ def export(archive: "Archive", operation: Operation) -> Iterator[None]:
     folder = Path(asked["folder"]) / operation.id
     folder.mkdir(parents=True, exist_ok=True)
     progress.setdefault("done", 0)
-    progress.setdefault("after", 0)
+    progress.setdefault("after", [])
     progress.setdefault("lengths", {"errors.log": 0, "manifest.jsonl": 0})
     progress.setdefault(
         "results", {"errorHref": f"{asked['address']}/{operation.id}/errors.log", "exported": 0, "skipped": 0}
@@ -70,7 +70,9 @@ def export_batch(archive: "Archive", operation: Operation, folder: Path, identif
     """The next instances of an identifier ("study", "study/series", "study/series/instance")."""
     progress, results = operation.progress, operation.progress["results"]
     instances = archive.instances(operation.input["partition"], *identifier.split("/"))
-    waiting = [instance for instance in instances if instance.watermark > progress["after"]]
+    # By their UIDs: a watermark changes with a bulk update, and an instance shall come once.
+    in_order = sorted(instances, key=lambda instance: instance.identifiers)
+    waiting = [instance for instance in in_order if [*instance.identifiers] > progress["after"]]
     if not instances:
         results["skipped"] += 1
         line = {"timestamp": format_ticks(now()), "identifier": identifier, "error": "The identifier is not found."}
@@ -78,9 +80,9 @@ def export_batch(archive: "Archive", operation: Operation, folder: Path, identif
     for instance in waiting[:BATCH]:
         copy(instance, folder, progress)
     if len(waiting) > BATCH:
-        progress["after"] = waiting[BATCH - 1].watermark
+        progress["after"] = [*waiting[BATCH - 1].identifiers]
     else:
-        progress["after"], progress["done"] = 0, progress["done"] + 1
+        progress["after"], progress["done"] = [], progress["done"] + 1
 
 
 def copy(instance: "StoredInstance", folder: Path, progress: dict[str, Any]) -> None:
