@@ -216,6 +216,20 @@ class TestId:
         assert response.headers["Location"] == url_of(slow, id)
 
 
+@pytest.mark.parametrize("end", ["", "/"])
+@pytest.mark.parametrize("spelled", [str.lower, str.upper, str.title])
+def test_paths_in_any_case_and_with_a_slash_at_the_end(
+    service: Service, spelled: Callable[[str], str], end: str
+) -> None:
+    id = add_tags(service, tag("PatientAge"))["operationId"]
+    for path in ("/operations/" + id, "/extendedquerytags", "/extendedquerytags/00101010/errors"):
+        assert service.owner.get(service.v2 + spelled(path) + end).status_code == 200
+    assert service.owner.get(service.v2 + spelled("/partitions") + end).status_code == 400
+    assert service.owner.post(service.v2 + spelled("/export") + end, json=export_body("2.25.1")).status_code == 202
+    body = {"studyInstanceUids": ["2.25.1"], "changeDataset": person("New")}
+    assert service.owner.post(service.v2 + spelled("/studies/$bulkupdate") + end, json=body).status_code == 202
+
+
 class TestWho:
     def test_a_reader_may_ask(self, service: Service) -> None:
         id = add_tags(service, tag("PatientAge"))["operationId"]
@@ -235,6 +249,10 @@ class TestWho:
 
 def as_service(emulator: Started) -> Service:
     return Service(emulator.url, emulator.owner(), session(), session())
+
+
+def has_not_begun(response: requests.Response) -> bool:
+    return response.status_code == 202 and response.json()["percentComplete"] == 0
 
 
 class TestRestart:
@@ -262,6 +280,34 @@ class TestRestart:
             assert len(search(service, "studies", PatientName="New")) == 1
             assert done[1]["results"]["instanceUpdated"] == 1
             assert len(exported(tmp_path / "exports" / "my-container" / ids[2])) == done[2]["results"]["exported"] == 3
+
+    def test_what_a_crash_interrupts_is_done_once(self, tmp_path: Path) -> None:
+        files = [instance(PatientAge="030Y", PatientName="Old") for _ in range(150)]
+        studies = [uids(file)[0] for file in files]
+        options = ["--data-dir", str(tmp_path / "data"), "--export-dir", str(tmp_path / "exports")]
+        with started(*options) as emulator:
+            service = as_service(emulator)
+            assert service.store(*files).status_code == 200
+            urls = [
+                reference(response)["href"]
+                for response in (
+                    post_update(service, studies[:50], person("New")),
+                    post_tags(service, tag("PatientAge", "Study")),
+                    post_export(service, export_body(*studies)),
+                )
+            ]
+            while any(has_not_begun(service.owner.get(url)) for url in urls):
+                pass
+            emulator.stop(signal.SIGKILL)
+        with started(*options) as emulator:
+            service = as_service(emulator)
+            update_, _, export_ = (end_of(service.owner, url_of(service, url.rsplit("/", 1)[1])) for url in urls)
+            assert update_["results"]["instanceUpdated"] == update_["results"]["studyUpdated"] == 50
+            feed = service.owner.get(f"{service.v2}/changefeed", params={"offset": 150}).json()
+            assert sorted(row["studyInstanceUid"] for row in feed) == sorted(studies[:50]), "one Update for each"
+            assert len(search(service, "studies", PatientAge="030Y", limit="200")) == 150
+            assert (export_["results"]["exported"], export_["results"]["skipped"]) == (150, 0)
+            assert len(exported(tmp_path / "exports" / "my-container" / export_["operationId"])) == 150
 
     def test_what_is_finished_stays_so(self, tmp_path: Path) -> None:
         with own_emulator(data_dir=tmp_path) as service:
