@@ -8,6 +8,7 @@ import numpy
 import pytest
 import requests
 from pydicom import dcmread
+from pydicom._dicom_dict import DicomDictionary
 from pydicom.uid import ImplicitVRLittleEndian
 
 from tests.emulator.conftest import Service
@@ -210,6 +211,12 @@ class TestRequest:
         succeeded(service.owner, post_update(service, [study, study, f"{study} "], NEW))
         assert [row["action"] for row in change_feed(service)] == ["Create", "Update"]
 
+    def test_blanks_after_a_uid_do_not_count(self, service: Service) -> None:
+        file = instance()
+        service.store(file)
+        operation = succeeded(service.owner, post_update(service, [f"{uids(file)[0]}  "], NEW))
+        assert operation["results"] == results(1, 1)
+
     def test_a_second_one_is_409_and_names_the_first(self, slow: Service) -> None:
         id = reference(post_update(slow, ["2.25.1"], NEW))["id"]
         assert id in is_text(post_update(slow, ["2.25.2"], NEW), 409)
@@ -251,6 +258,16 @@ class TestRefusedChanges:
         assert comments(response) == [f"DICOM100: ({group},{element}) - {NOT_UPDATABLE}"]
         assert retrieve(service, file) == file and len(change_feed(service)) == 1
 
+    def test_no_other_attribute_of_the_dictionary(self, service: Service) -> None:
+        others = [
+            (f"{tag:08X}", entry[0].split(" or ")[0])
+            for tag, entry in DicomDictionary.items()
+            if f"{tag:08X}" not in ATTRIBUTES and entry[0] != "NONE"
+        ]
+        told = comments(post_update(service, ["2.25.1"], {key: {"vr": vr} for key, vr in others}))
+        expected = [f"DICOM100: ({key[:4].lower()},{key[4:].lower()}) - {NOT_UPDATABLE}" for key, _ in others]
+        assert sorted(told) == sorted(expected)
+
     def test_each_of_them_has_a_comment(self, service: Service) -> None:
         changes = NEW | {"00080060": {"vr": "CS", "Value": ["CT"]}, "00080020": {"vr": "DA", "Value": ["20240101"]}}
         assert sorted(comments(post_update(service, ["2.25.1"], changes))) == [
@@ -270,6 +287,8 @@ class TestRefusedChanges:
             ("00081030", "LO", ["x" * 65]),
             ("00081030", "LO", ["a\nb"]),
             ("00081030", "LO", ["a\0b"]),
+            ("00081030", "LO", ["a\0"]),
+            ("00104000", "LT", ["a\0"]),
             ("00081030", "LO", [7]),
             ("00081030", "LO", [{}]),
             ("00100022", "CS", ["lower"]),

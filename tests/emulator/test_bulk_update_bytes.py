@@ -465,6 +465,17 @@ def test_a_name_that_the_character_set_does_not_have_leaves_the_study_as_it_was(
     assert [row["action"] for row in feed] == ["Create"]
 
 
+def test_a_character_set_is_not_added_where_other_texts_would_read_differently(service: Service) -> None:
+    syntax = ExplicitVRLittleEndian
+    elements = [*identifiers(), (0x00081030, "LO", "Größe ".encode("latin-1")), (ID, "LO", b"P1")]
+    file = wrapped(encoded(elements, syntax), syntax)
+    store(service, file)
+    operation = finished(service.owner, post_update(service, [uids(file)[0]], person("Müller^Jörg")))
+    assert (operation["status"], operation["results"]["studyFailed"]) == ("failed", 1)
+    assert retrieve(service, file) == file
+    assert update(service, file, changes=person("Plain^Name"))["results"]["instanceUpdated"] == 1
+
+
 def test_a_group_length_that_would_be_wrong_is_left_out(service: Service) -> None:
     """Group lengths are retired (PS3.5 §7.2); the one of a changed group may go, the others stay."""
     syntax = ExplicitVRLittleEndian

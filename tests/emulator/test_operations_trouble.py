@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, Callable
 
+import numpy
 import pytest
 import requests
 
@@ -216,6 +217,19 @@ class TestAtOnce:
             ("Create", "Replaced"),
             ("Update", "Current"),
         }
+
+    def test_an_instance_that_is_deleted_while_its_new_version_is_written(self, service: Service) -> None:
+        file = instance(StudyInstanceUID="2.25.1", pixels=numpy.zeros((4, 2500, 2500), "u2"))
+        other = instance(StudyInstanceUID="2.25.1")
+        assert service.store(file, other).status_code == 200
+        started = post_update(service, ["2.25.1"], person("New^Name"))
+        assert service.owner.delete(f"{service.v2}/{path(file)}").status_code == 204
+        operation = succeeded(service.owner, started)
+        assert operation["results"]["instanceUpdated"] in {1, 2}
+        (row,) = search(service, "instances", PatientName="New^Name")
+        assert row["00080018"]["Value"] == [uids(other)[2]]
+        actions = [row["action"] for row in change_feed(service) if row["sopInstanceUid"] == uids(file)[2]]
+        assert actions in (["Create", "Delete"], ["Create", "Update", "Delete"])
 
     def test_an_update_and_an_export_of_the_same_study(self, service: Service) -> None:
         files = [instance(StudyInstanceUID="2.25.1", PatientName="Old^Name") for _ in range(30)]
