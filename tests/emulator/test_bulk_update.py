@@ -74,6 +74,12 @@ def results(updated: int, instances: int, processed: int | None = None) -> dict[
     }
 
 
+def kept_files(folder: Path) -> list[bytes]:
+    """The DICOM files in the folder of an emulator."""
+    contents = [each.read_bytes() for each in folder.rglob("*") if each.is_file()]
+    return [content for content in contents if content[128:132] == b"DICM"]
+
+
 def post_raw(service: Service, body: bytes, content_type: str | None = "application/json") -> requests.Response:
     headers = {"Content-Type": content_type} if content_type else {}
     return service.owner.post(f"{service.v2}/studies/$bulkUpdate", data=body, headers=headers)
@@ -472,10 +478,7 @@ class TestVersions:
             file = self.updated(service)
             for number in range(3):
                 update(service, file, changes=person(f"Name^{number}"))
-        with own_emulator(data_dir=tmp_path) as service:
-            assert retrieve(service, file, **ORIGINAL) == file
-            kept = [each for each in tmp_path.rglob("*") if each.is_file() and each.read_bytes()[128:132] == b"DICM"]
-            assert len(kept) == 2
+        assert len(kept_files(tmp_path)) == 2
 
     def test_versions_outlive_a_restart(self, tmp_path: Path) -> None:
         with own_emulator(data_dir=tmp_path) as service:
@@ -509,7 +512,7 @@ class TestVersions:
         for below, accept in requests_:
             url = f"{service.v2}/{path(file)}/{below}"
             before = service.owner.get(url, headers={"Accept": accept})
-            update(service, file, changes=person(f"Name of {below}"))
+            update(service, file, changes=person(f"A name that moves the pixels to another place: {below}"))
             for header in ({}, ORIGINAL, {"msdicom-request-original": "nonsense"}):
                 after = service.owner.get(url, headers={"Accept": accept} | header)
                 assert (after.status_code, after.content) == (200, before.content)
@@ -749,9 +752,7 @@ class TestAfterwards:
             service.store(file)
             update(service, file, changes=NEW)
             service.owner.delete(f"{service.v2}/{path(file)}")
-        with own_emulator(data_dir=tmp_path):
-            kept = [each for each in tmp_path.rglob("*") if each.is_file() and each.read_bytes()[128:132] == b"DICM"]
-            assert kept == []
+        assert kept_files(tmp_path) == []
 
     def test_what_is_stored_again_has_no_earlier_version(self, service: Service) -> None:
         file = instance(PatientName="Old^Name")
