@@ -378,6 +378,26 @@ def test_the_second_update_starts_from_the_first(service: Service, syntax: str) 
     assert retrieve(service, file, original=True) == file
 
 
+def test_elements_that_are_out_of_order_or_there_twice(service: Service) -> None:
+    syntax = ExplicitVRLittleEndian
+    first, second, *rest = identifiers()
+    elements = [first, *rest, second, (NAME, "PN", b"Old1"), (ID, "LO", b"P1"), (NAME, "PN", b"Old2")]
+    file = wrapped(b"".join(one(*element, syntax) for element in elements), syntax)
+    store(service, file)
+    update(service, file, changes=person("New^Name"))
+    data_set = unwrapped(retrieve(service, file), syntax)[2]
+    assert data_set.count(b"PN") == 1 and data_set.count(b"New^Name") == 1
+    assert all(one(*element, syntax) in data_set for element in [first, second, *rest, (ID, "LO", b"P1")])
+
+
+def test_an_attribute_with_another_vr_in_the_file_gets_its_own(service: Service) -> None:
+    syntax = ExplicitVRLittleEndian
+    first, second, *rest = identifiers()
+    old: list[Any] = [first, second, (NAME, "LO", b"Old^Name"), (ID, "LO", b"P1"), *rest]
+    new = [first, second, (NAME, "PN", b"New^Name"), (ID, "LO", b"P1"), *rest]
+    check(service, syntax, old, new, person("New^Name"))
+
+
 CHARACTER_SETS = [
     (["ISO_IR 192"], "Müller^Jörg", "Yamada^Tarou=山田^太郎=やまだ^たろう", "utf8"),
     (["ISO_IR 100"], "Müller^Jörg", "Ærø^Åse", "latin-1"),
