@@ -336,6 +336,24 @@ class TestRefusedChanges:
         assert post_update(service, ["2.25.1"], {"00100020": element}).status_code == 400
 
     @pytest.mark.parametrize(
+        ("key", "element"),
+        [
+            ("00100010", {"vr": "PN", "value": [{"Alphabetic": "New"}]}),
+            ("00100010", {"vr": "PN", "Values": [{"Alphabetic": "New"}]}),
+            ("00100010", {"vr": "PN", "Value": [{"alphabetic": "New"}]}),
+            ("00100010", {"vr": "PN", "Value": [{"Alphabetic": "New", "Other": "x"}]}),
+            ("00100020", {"vr": "LO", "InlineBinary": "UDI="}),
+            ("00100020", {"vr": "LO", "BulkDataURI": "http://127.0.0.1/"}),
+        ],
+    )
+    def test_a_member_that_has_no_business_there(self, service: Service, key: str, element: dict) -> None:
+        """It must not pass for an attribute without a value, which would be emptied."""
+        file = instance()
+        service.store(file)
+        assert post_update(service, [uids(file)[0]], {key: element}).status_code == 400
+        assert retrieve(service, file) == file
+
+    @pytest.mark.parametrize(
         "key", ["", "0010", "0010002", "001000200", "0010,0020", "Patient", "0010002G", "٠٠١٠٠٠٢٠"]
     )
     def test_a_key_that_is_no_tag(self, service: Service, key: str) -> None:

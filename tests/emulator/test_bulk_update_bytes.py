@@ -461,7 +461,8 @@ def test_a_file_without_a_character_set_gets_one_when_the_new_value_needs_it(
 
 @pytest.mark.parametrize(
     ("character_set", "other", "name"),
-    [("ISO_IR 100", "Größe".encode("latin-1"), "山田^太郎"), ("ISO_IR 144", "Имя".encode("iso8859-5"), "Müller^Jörg")],
+    [("ISO_IR 100", "Größe".encode("latin-1"), "山田^太郎"), ("ISO_IR 144", "Имя".encode("iso8859-5"), "Müller^Jörg")]
+    + [("\\ISO 2022 IR 87", b"Plain text", "김^희중"), ("ISO 2022 IR 6\\ISO 2022 IR 100", b"Plain", "山田^太郎")],
 )
 def test_a_name_that_the_character_set_does_not_have_leaves_the_study_as_it_was(
     service: Service, character_set: str, other: bytes, name: str
@@ -469,7 +470,7 @@ def test_a_name_that_the_character_set_does_not_have_leaves_the_study_as_it_was(
     syntax = ExplicitVRLittleEndian
     elements = [
         *identifiers(),
-        (0x00080005, "CS", character_set.encode()),
+        (0x00080005, "CS", padded(character_set.encode())),
         (0x00081030, "LO", padded(other)),
         (ID, "LO", b"P1"),
     ]
