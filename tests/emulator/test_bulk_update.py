@@ -798,10 +798,11 @@ class TestAfterwards:
         body, content_type = multipart(put)
         headers = {"Content-Type": content_type, "Accept": DICOM_JSON}
         assert service.owner.put(f"{service.v2}/studies", data=body, headers=headers).status_code == 200
-        assert retrieve(service, file) == put
-        assert name(service, file) == ["Put^Name"]
+        assert retrieve(service, file) == retrieve(service, file, **ORIGINAL) == put, "it has no earlier version"
+        assert name(service, file) == name(service, file, **ORIGINAL) == ["Put^Name"]
         update(service, file, changes=person("Newest^Name"))
         assert name(service, file) == ["Newest^Name"]
+        assert retrieve(service, file, **ORIGINAL) == put
         assert len(search(service, "studies", PatientName="Newest^Name")) == 1
 
     def test_an_instance_that_comes_later_is_as_it_was_sent(self, service: Service) -> None:

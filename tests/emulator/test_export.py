@@ -27,7 +27,7 @@ from tests.emulator.operations import (
     succeeded,
     update,
 )
-from tests.emulator.storing import PLAIN_TEXT, VERSIONS, own_emulator
+from tests.emulator.storing import DICOM_JSON, PLAIN_TEXT, VERSIONS, own_emulator
 from tests.emulator.test_command_line import started
 
 LONG = 600  # seconds that an export takes which shall not end during the test
@@ -291,6 +291,19 @@ class TestContent:
         before = service.owner.get(f"{service.v2}/changefeed").json()
         export(service, uids(file)[0])
         assert service.owner.get(f"{service.v2}/changefeed").json() == before
+
+
+def test_a_manifest_lists_the_files(service: Service, containers: Path) -> None:
+    """An addition of the emulator: each file with its size and its watermark, which is the instance's ETag."""
+    files = [instance() for _ in range(3)]
+    service.store(*files)
+    folder = folder_of(containers, export(service, *(uids(file)[0] for file in files), "2.25.404"))
+    lines = [json.loads(line) for line in (folder / "manifest.jsonl").read_text("utf-8").splitlines()]
+    for file, line in zip(files, lines, strict=True):
+        metadata = service.owner.get(f"{service.v2}/{path(file)}/metadata", headers={"Accept": DICOM_JSON})
+        expected = {"file": f"results/{name(file)}", "bytes": len(file), "watermark": int(metadata.headers["ETag"])}
+        assert line == expected
+    assert {each.name for each in folder.iterdir()} == {"results", "errors.log", "manifest.jsonl"}
 
 
 class TestDestination:

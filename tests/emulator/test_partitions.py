@@ -261,6 +261,13 @@ class TestNames:
         assert says(call(clinics, method, f"partitions/{name}/{below}"), 400, INVALID)
         assert names(clinics) == [DEFAULT]
 
+    def test_they_are_compared_letter_by_letter(self, clinics: Service) -> None:
+        for name in ("clinic", "Clinic", "CLINIC"):
+            assert store(clinics, name, sample(PatientName=name)).status_code == 200
+        assert names(clinics) == [DEFAULT, "clinic", "Clinic", "CLINIC"]
+        (row,) = search(clinics, "Clinic")
+        assert row["00100010"]["Value"] == [{"Alphabetic": "Clinic"}]
+
     @pytest.mark.parametrize(("method", "below"), [*READS, *CHANGES])
     @pytest.mark.parametrize("version", ALL_VERSIONS)
     def test_an_unknown_name_is_400(self, clinics: Service, version: str, method: str, below: str) -> None:
