@@ -238,6 +238,12 @@ class TestRequest:
         assert is_text(response, 403) == "Authorization failed."
         assert retrieve(service, file) == file
 
+    def test_a_reader_is_told_of_an_unreadable_body_first_and_of_wrong_uids_last(self, service: Service) -> None:
+        url, headers = f"{service.v2}/studies/$bulkUpdate", {"Content-Type": "application/json"}
+        assert service.reader.post(url, data=b"{", headers=headers).status_code == 400
+        assert post_update(service, ["x"], NEW, client=service.reader).status_code == 403
+        assert post_update(service, ["2.25.1"], {"00080060": {"vr": "CS"}}, client=service.reader).status_code == 403
+
     def test_nobody_may(self, service: Service) -> None:
         response = post_update(service, ["2.25.1"], NEW, client=service.nobody)
         assert (response.status_code, response.content) == (401, b"")

@@ -102,6 +102,12 @@ class TestRequest:
         assert is_text(post_export(service, body, version, client=service.reader), 403) == "Authorization failed."
         assert not (containers / f"my-container-reader-{version}").exists()
 
+    def test_a_reader_is_told_of_an_unreadable_body_first_and_of_wrong_uids_last(self, service: Service) -> None:
+        url, headers = f"{service.v2}/export", {"Content-Type": "application/json"}
+        assert service.reader.post(url, data=b"{", headers=headers).status_code == 400
+        assert post_export(service, {"source": IDENTIFIERS}, client=service.reader).status_code == 400
+        assert post_export(service, export_body("x"), client=service.reader).status_code == 403
+
     def test_nobody_may(self, service: Service) -> None:
         response = post_export(service, export_body("2.25.1"), client=service.nobody)
         assert (response.status_code, response.content) == (401, b"")

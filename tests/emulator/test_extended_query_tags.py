@@ -670,6 +670,7 @@ class TestWho:
 
     def test_a_reader_is_told_of_a_bad_request_first_and_of_a_missing_tag_last(self, service: Service) -> None:
         assert post_tags(service, {"Path": "Rows"}, client=service.reader).status_code == 400
+        assert post_tags(service, tag("Nonsense"), client=service.reader).status_code == 403
         assert ask(service, "DELETE", "Rows", service.reader).status_code == 403
 
     @pytest.mark.parametrize("method", METHODS)
