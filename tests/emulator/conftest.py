@@ -9,6 +9,8 @@ import requests
 import dicom_emulator
 from tests.emulator.dicom_files import multipart
 
+LONG = 600  # seconds that an operation takes which shall not end during the test
+
 
 @dataclass
 class Service:
@@ -57,6 +59,22 @@ def emulator() -> Iterator[dicom_emulator.RunningServer]:
 @pytest.fixture
 def service(emulator: dicom_emulator.RunningServer) -> Service:
     """An empty emulator. `owner` may do everything, `reader` may read, `nobody` sends no token."""
+    return emptied(emulator)
+
+
+@pytest.fixture(scope="session")
+def emulator_of_long_operations() -> Iterator[dicom_emulator.RunningServer]:
+    with dicom_emulator.running(operation_time=LONG) as server:
+        yield server
+
+
+@pytest.fixture
+def slow(emulator_of_long_operations: dicom_emulator.RunningServer) -> Service:
+    """An empty emulator in which no operation ends."""
+    return emptied(emulator_of_long_operations)
+
+
+def emptied(emulator: dicom_emulator.RunningServer) -> Service:
     emulator.reset()
     scope = "https://dicom.healthcareapis.azure.com/.default"
     return Service(

@@ -2,7 +2,7 @@
 
 import io
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any
 
 import numpy
 import pytest
@@ -34,7 +34,6 @@ from tests.emulator.storing import (
 )
 from tests.emulator.test_bulk_update_bytes import ATTRIBUTES
 
-LONG = 600  # seconds that an update takes which shall not end during the test
 ORIGINAL = {"msdicom-request-original": "true"}
 FILE = "application/dicom; transfer-syntax=*"
 PARTS = 'multipart/related; type="application/dicom"; transfer-syntax=*'
@@ -100,19 +99,6 @@ def comments(response: requests.Response) -> list[str]:
     items = body["00741048"]["Value"]
     assert all(list(item) == ["00000902"] and item["00000902"]["vr"] == "LO" for item in items)
     return [item["00000902"]["Value"][0] for item in items]
-
-
-@pytest.fixture(scope="module")
-def with_long_operations() -> Iterator[Service]:
-    with own_emulator(operation_time=LONG) as service:
-        yield service
-
-
-@pytest.fixture
-def slow(with_long_operations: Service) -> Service:
-    """An empty emulator in which no update ends."""
-    assert with_long_operations.nobody.post(f"{with_long_operations.url}/_emulator/reset").status_code == 204
-    return with_long_operations
 
 
 class TestRequest:

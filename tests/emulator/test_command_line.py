@@ -398,9 +398,8 @@ class TestInProcess:
 
     @pytest.mark.parametrize("settings", [{"port": 70000}, {"max_file_size": 0}, {"nonsense": 1}])
     def test_wrong_settings_are_refused(self, settings: dict[str, Any]) -> None:
-        with pytest.raises((ValueError, TypeError)):
-            with dicom_emulator.running(**settings):
-                pass
+        with pytest.raises((ValueError, TypeError)), dicom_emulator.running(**settings):
+            pass
 
     def test_seed_works_in_process_too(self) -> None:
         with dicom_emulator.running(seed=REPOSITORY / "sample_dcms", sign_in=False) as server:

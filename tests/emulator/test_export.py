@@ -13,7 +13,7 @@ from pydicom import dcmread
 from pydicom.uid import ImplicitVRLittleEndian
 
 import dicom_emulator
-from tests.emulator.conftest import Service
+from tests.emulator.conftest import LONG, Service
 from tests.emulator.dicom_files import instance, path, raw_instance, uids
 from tests.emulator.operations import (
     CONTAINER,
@@ -30,7 +30,6 @@ from tests.emulator.operations import (
 from tests.emulator.storing import DICOM_JSON, PLAIN_TEXT, VERSIONS, own_emulator
 from tests.emulator.test_command_line import started
 
-LONG = 600  # seconds that an export takes which shall not end during the test
 BLOB = {"type": "azureblob", "settings": {"blobContainerUri": CONTAINER}}
 IDENTIFIERS = {"type": "identifiers", "settings": {"values": ["2.25.1"]}}
 

@@ -1,7 +1,7 @@
 """Searching by extended query tags: levels, VRs, ranges, and what is indexed when (conformance statement, Search)."""
 
 import struct
-from typing import Any, Iterator
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -28,7 +28,6 @@ from tests.emulator.storing import (
 ALL_VERSIONS = ["v1.0-prerelease", *VERSIONS]
 AGE = "00101010"
 LEVELS = ["study", "series", "instance"]
-LONG = 600  # seconds that a re-index takes which shall not end during the test
 # VR: keyword, the value in the file, queries that find it, queries that do not.
 EXACT: dict[str, tuple[str, Any, list[str], list[str]]] = {
     "AE": ("StationAETitle", "SCANNER_1", ["SCANNER_1", "scanner_1", "SCANNER_1 "], ["SCANNER", "SCANNER_*"]),
@@ -406,19 +405,6 @@ class TestPrivateTags:
         add_tags(service, tag("00091001", VR="SS", PrivateCreator="ACME"))
         assert found(service, **{"00091001": "7"}) == set()
         assert found(service) == {sop(file)}
-
-
-@pytest.fixture(scope="module")
-def with_long_operations() -> Iterator[Service]:
-    with own_emulator(operation_time=LONG) as service:
-        yield service
-
-
-@pytest.fixture
-def slow(with_long_operations: Service) -> Service:
-    """An empty emulator in which no re-index ends."""
-    assert with_long_operations.nobody.post(f"{with_long_operations.url}/_emulator/reset").status_code == 204
-    return with_long_operations
 
 
 class TestLifeCycle:

@@ -2,12 +2,12 @@
 
 import re
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any
 
 import pytest
 import requests
 
-from tests.emulator.conftest import Service
+from tests.emulator.conftest import LONG, Service
 from tests.emulator.dicom_files import instance, path
 from tests.emulator.operations import (
     JSON_TYPE,
@@ -27,7 +27,6 @@ from tests.emulator.test_command_line import started
 
 ALL_VERSIONS = ["v1.0-prerelease", "v1", "v2"]
 AGE = "00101010"
-LONG = 600  # seconds that a re-index takes which shall not end during the test
 # A keyword for each VR that can be indexed.
 KEYWORDS = {
     "AE": "StationAETitle",
@@ -91,19 +90,6 @@ def is_text(response: requests.Response, status: int) -> str:
     assert response.headers["Content-Type"] == PLAIN_TEXT
     assert response.text and "\n" not in response.text
     return response.text
-
-
-@pytest.fixture(scope="module")
-def with_long_operations() -> Iterator[Service]:
-    with own_emulator(operation_time=LONG) as service:
-        yield service
-
-
-@pytest.fixture
-def slow(with_long_operations: Service) -> Service:
-    """An empty emulator in which no re-index ends."""
-    assert with_long_operations.nobody.post(f"{with_long_operations.url}/_emulator/reset").status_code == 204
-    return with_long_operations
 
 
 class TestAdd:

@@ -6,12 +6,12 @@ import time
 import uuid
 from datetime import datetime
 from pathlib import Path
-from typing import Callable, Iterator
+from typing import Callable
 
 import pytest
 import requests
 
-from tests.emulator.conftest import Service, session
+from tests.emulator.conftest import LONG, Service, session
 from tests.emulator.dicom_files import instance, uids
 from tests.emulator.operations import (
     JSON_TYPE,
@@ -46,24 +46,10 @@ STARTERS: dict[str, Start] = {
 }
 TYPES = ["reindex v2", "update v2", "export v2"]
 UNKNOWN = "0123456789abcdef0123456789abcdef"
-LONG = 600  # seconds that an operation takes which shall not end during the test
 
 
 def url_of(service: Service, id: str, version: str = "v2") -> str:
     return f"{service.url}/{version}/operations/{id}"
-
-
-@pytest.fixture(scope="module")
-def with_long_operations() -> Iterator[Service]:
-    with own_emulator(operation_time=LONG) as service:
-        yield service
-
-
-@pytest.fixture
-def slow(with_long_operations: Service) -> Service:
-    """An empty emulator in which no operation ends."""
-    assert with_long_operations.nobody.post(f"{with_long_operations.url}/_emulator/reset").status_code == 204
-    return with_long_operations
 
 
 class TestReference:

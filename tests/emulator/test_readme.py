@@ -1,4 +1,4 @@
-"""The emulator's README says what is true: its options, its routes, and a test for every row of the table of differences."""
+"""The emulator's README says what is true: its options, its routes, and a test for every row of its tables."""
 
 import ast
 import re
