@@ -1,6 +1,7 @@
 """Other values for a few attributes of a file; every other byte of its data set stays (PS3.5 §7.1, PS3.10 §7.1)."""
 
 import struct
+import warnings
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -79,7 +80,9 @@ def encode(text: str, vr: str, encodings: list[str]) -> bytes | None:
     try:
         if len(encodings) == 1:
             return text.encode(encodings[0])
-        value = encode_string(text, encodings)
+        with warnings.catch_warnings():  # pydicom warns of what is looked at two lines below
+            warnings.simplefilter("ignore", UserWarning)
+            value = encode_string(text, encodings)
     except (LookupError, ValueError):
         return None
     return value if decode_bytes(value, encodings, PN_DELIMS if vr == "PN" else TEXT_VR_DELIMS) == text else None
