@@ -157,6 +157,7 @@ class TestReindex:
         entries = [get_tag(service, name) for name in ("PatientAge", "SeriesDate", "Rows")]
         assert [entry.get("errors", {}).get("count") for entry in entries] == [2, 1, None]
         assert [entry["queryStatus"] for entry in entries] == ["disabled", "disabled", "enabled"]
+        assert [len(tag_errors(service, name)) for name in ("PatientAge", "SeriesDate", "Rows")] == [2, 1, 0]
 
     @pytest.mark.parametrize(
         ("keyword", "value"),
