@@ -3,6 +3,7 @@
 from helpers.auth import BearerAuth, InsecureAddress, NotSignedIn
 from helpers.errors import HelperError
 from helpers.exchange import NothingRaised, expect, short, show_exchange
+from helpers.exercises import NoSuchExercise, check, hint, progress
 from helpers.frames import FrameError, decode_frame, show_frame, show_frames
 from helpers.lesson import Lesson, LessonError, start_lesson
 from helpers.multipart import (
@@ -32,6 +33,7 @@ __all__ = [
     "MissingBoundary",
     "MultipartError",
     "MultipartRelatedStream",
+    "NoSuchExercise",
     "NotMultipart",
     "NotSignedIn",
     "NothingRaised",
@@ -40,11 +42,14 @@ __all__ = [
     "ServiceUnreachable",
     "TruncatedBody",
     "WrongBoundary",
+    "check",
     "decode_frame",
     "encode_multipart_related",
     "expect",
+    "hint",
     "iter_parts",
     "parts_of",
+    "progress",
     "short",
     "show_exchange",
     "show_frame",
