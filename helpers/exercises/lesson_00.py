@@ -46,7 +46,7 @@ def bytes_of_a_picture(answer: Any) -> None:
 @exercise(
     "00.3",
     hints=[
-        "The metadata of an instance is a dictionary. Its keys are tags of eight digits: 00280010 is the number of rows.",
+        "The metadata of an instance is a dictionary. Its keys are tags: 00280010 is the number of rows.",
         'An attribute keeps its values in a list: instance["00280010"]["Value"][0] is the first. Columns are 00280011.',
     ],
     why="Metadata tells you what a picture is like before you fetch a single pixel of it.",

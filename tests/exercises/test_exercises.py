@@ -1,4 +1,4 @@
-"""Each exercise answers an untouched cell, right answers and typical mistakes as it should; and each lesson has some."""
+"""What each exercise answers to an untouched cell, to right answers and to typical mistakes."""
 
 import importlib
 import re
