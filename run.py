@@ -1,6 +1,8 @@
 """One command for everything: python3 run.py COMMAND  (Windows: py run.py COMMAND)
 
   lab        open JupyterLab on lesson 00
+  start      copy the lessons to a folder of your own, and open JupyterLab there
+  doctor     say what this machine has and lacks for the lessons, and what mends it
   test       run all tests, notebooks included
   notebooks  run the lessons again and store what they print now
   emulator   start the DICOM service emulator alone
@@ -10,6 +12,8 @@ What follows the command goes to the program behind it:
 
   python3 run.py lab
   python3 run.py lab --no-browser --port 9999    JupyterLab's own options
+  python3 run.py start my-lessons                what you change there, no update will overwrite
+  python3 run.py doctor
   python3 run.py test
   python3 run.py test tests/helpers -q           pytest's own options
   python3 run.py notebooks                       all lessons
@@ -310,10 +314,10 @@ def learner_environment() -> dict[str, str]:
     }
 
 
-def lab_command(python: str, arguments: list[str]) -> list[str]:
+def lab_command(python: str, arguments: list[str], folder: Path = ROOT, lesson: str = FIRST_LESSON) -> list[str]:
     is_root = hasattr(os, "geteuid") and os.geteuid() == 0
     return [
-        python, "-m", "jupyterlab", f"--ServerApp.root_dir={ROOT}", f"--LabApp.default_url=/lab/tree/{FIRST_LESSON}",
+        python, "-m", "jupyterlab", f"--ServerApp.root_dir={folder}", f"--LabApp.default_url=/lab/tree/{lesson}",
         *(["--allow-root"] if is_root else []), *arguments,
     ]  # fmt: skip
 
@@ -323,6 +327,60 @@ def lab(arguments: list[str]) -> int:
     write_overrides()
     say("Starting JupyterLab. Your browser opens lesson 00; if it does not, open the link below. Ctrl-C stops it.")
     return hand_over(lab_command(str(python), arguments), environment())
+
+
+# Lets a copied lesson write `from helpers import …`: the package stays in the folder of the course.
+DOOR = """\
+import importlib, sys
+
+sys.path.insert(0, {root!r})
+del sys.modules[__name__]
+importlib.import_module(__name__)
+"""
+
+
+def start(arguments: list[str]) -> int:
+    if not arguments or arguments[0].startswith("-"):
+        example = f"{PYTHON_COMMAND} run.py start my-lessons"
+        raise Stop(f"Which folder shall the lessons be copied to? For example: {example}")
+    folder = Path(arguments[0]).expanduser().resolve()
+    if folder == ROOT or ROOT in folder.parents:
+        raise Stop("Choose a folder outside the course's own, so that updates of the course cannot touch your notes.")
+    copy_lessons(folder)
+    python = prepare(FOR_LESSONS)
+    write_overrides()
+    say("Starting JupyterLab on your own lessons. Ctrl-C stops it; the same command opens them again.")
+    lesson = Path(FIRST_LESSON).name
+    return hand_over(lab_command(str(python), arguments[1:], folder, lesson), environment(), str(folder))
+
+
+def copy_lessons(folder: Path) -> None:
+    """Copy what is not there yet. What is there belongs to the learner, and stays."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "helpers.py").write_text(DOOR.format(root=str(ROOT)), "utf-8")
+    source = ROOT / "notebooks"
+    copied = kept = 0
+    for path in sorted(source.rglob("*")):
+        target = folder / path.relative_to(source)
+        if path.is_dir() or path.name.startswith(".") or path.name == "helpers.py" or "__pycache__" in path.parts:
+            continue
+        if ".ipynb_checkpoints" in path.parts:
+            continue
+        if target.exists():
+            kept += target.read_bytes() != path.read_bytes()
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
+        copied += 1
+    say(f"{copied} files were copied to {folder}.")
+    if kept:
+        say(f"{kept} that differ from the course's stay as they are.")
+
+
+def doctor(arguments: list[str]) -> int:
+    if ask_venv("import requests, azure.identity") is None:
+        raise Stop(f"The packages of the lessons are not installed yet. Type: {PYTHON_COMMAND} run.py lab")
+    return hand_over([str(venv_python()), "-m", "helpers.doctor"], environment())
 
 
 def test(arguments: list[str]) -> int:
@@ -355,7 +413,7 @@ def hand_over(command: list[str], env: dict[str, str], folder: str = str(ROOT)) 
             continue
 
 
-COMMANDS = {"lab": lab, "test": test, "notebooks": notebooks, "emulator": emulator}
+COMMANDS = {"lab": lab, "start": start, "doctor": doctor, "test": test, "notebooks": notebooks, "emulator": emulator}
 
 
 def main(arguments: list[str]) -> int:
