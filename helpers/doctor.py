@@ -82,9 +82,9 @@ def attempt(name: str, check: Callable[[], Finding]) -> Finding:
 
 def masked(text: str) -> str:
     """`text` without addresses, tokens and folders."""
-    text = re.sub(r"https?://[^\s'\")]+", lambda url: shown(url[0]), text)
     text = re.sub(r"eyJ[\w-]+(\.[\w-]+)*", "…", text)
-    return re.sub(r"(?<![\w/])(/|[A-Z]:\\)[\w.~\\/-]+", "…", text)
+    addresses = r"https?://[^\s'\")]+|(?<![\w/])(?:/|[A-Z]:\\)[\w.~\\/-]+"
+    return re.sub(addresses, lambda found: shown(found[0]) if found[0].startswith("http") else "…", text)
 
 
 def shown(url: str) -> str:

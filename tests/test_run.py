@@ -94,21 +94,20 @@ class Lab:
     exit_code: int
 
 
-def start_lab(clone: Clone, log: Path) -> Lab:
+def start_lab(clone: Clone, log: Path, *command: str, lesson: str = "notebooks/00-start-here.ipynb") -> Lab:
     port = free_port()
     clone.environment["JUPYTER_TOKEN"] = TOKEN
-    server = clone.start("lab", "--no-browser", f"--port={port}", "--ServerApp.port_retries=0", log=log)
+    options = ["--no-browser", f"--port={port}", "--ServerApp.port_retries=0"]
+    server = clone.start(*(command or ["lab"]), *options, log=log)
     address = f"http://127.0.0.1:{port}"
     try:
         wait_for(f"{address}/api/status?token={TOKEN}", server, log)
         start_page = requests.get(f"{address}/?token={TOKEN}", timeout=30).url
-        lesson = requests.get(
-            f"{address}/api/contents/notebooks/00-start-here.ipynb", {"token": TOKEN, "content": "0"}, timeout=30
-        )
+        found = requests.get(f"{address}/api/contents/{lesson}", {"token": TOKEN, "content": "0"}, timeout=30)
     finally:
         server.terminate()
         exit_code = server.wait(30)
-    return Lab(log.read_text(), start_page, lesson.json(), exit_code)
+    return Lab(log.read_text(), start_page, found.json(), exit_code)
 
 
 def wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
@@ -164,6 +163,46 @@ def test_a_notebook_is_run_again_in_the_clone(first_start: tuple[Clone, Lab]) ->
     assert (done.returncode, done.stderr) == (0, "")
     assert re.fullmatch(r"00-start-here: (unchanged|stored anew), [\d.]+ s\n", done.stdout)
     assert clone.run("notebooks", "nonsense").returncode == 1
+
+
+def test_lessons_in_a_folder_of_ones_own_stay_ones_own(first_start: tuple[Clone, Lab], tmp_path: Path) -> None:
+    clone, _ = first_start
+    own = tmp_path / "my lessons"
+    lab = start_lab(clone, tmp_path / "one.log", "start", str(own), lesson="00-start-here.ipynb")
+    assert "files were copied to" in lab.printed and lab.lesson["path"] == "00-start-here.ipynb"
+    assert lab.start_page.split("?")[0].endswith("/lab/tree/00-start-here.ipynb")
+    (own / "01-connect.ipynb").write_text("my notes")
+    (own / "05-delete.ipynb").unlink()
+    lab = start_lab(clone, tmp_path / "two.log", "start", str(own), lesson="05-delete.ipynb")
+    assert "1 files were copied" in lab.printed and "1 that differ" in lab.printed
+    assert (own / "01-connect.ipynb").read_text() == "my notes" and (own / "05-delete.ipynb").is_file()
+
+
+def test_a_copied_lesson_finds_the_helpers(first_start: tuple[Clone, Lab], tmp_path: Path) -> None:
+    clone, _ = first_start
+    run_of(clone.folder).copy_lessons(tmp_path / "own")
+    python = clone.folder / ".venv" / "bin" / "python"
+    done = subprocess.run(
+        [python, "-c", "import helpers; print(helpers.__file__)"], cwd=tmp_path / "own", capture_output=True, text=True
+    )
+    assert done.stdout.strip() == str(clone.folder / "helpers" / "__init__.py"), done.stderr
+
+
+@pytest.mark.parametrize(("arguments", "words"), [([], "Which folder"), (["notebooks"], "outside the course's own")])
+def test_start_needs_a_folder_outside(clone: Clone, arguments: list[str], words: str) -> None:
+    done = clone.run("start", *arguments)
+    assert done.returncode == 1 and words in one_paragraph(done)
+
+
+def test_the_doctor_examines_the_clone(first_start: tuple[Clone, Lab]) -> None:
+    done = first_start[0].run("doctor")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.search(r"^✓ packages: \d+ as locked$", done.stdout, re.MULTILINE) and "All is well." in done.stdout
+
+
+def test_the_doctor_says_what_is_missing(clone: Clone) -> None:
+    done = clone.run("doctor")
+    assert done.returncode == 1 and "run.py lab" in one_paragraph(done)
 
 
 def test_the_emulator_starts_from_the_clone_and_stops(first_start: tuple[Clone, Lab], tmp_path: Path) -> None:
