@@ -90,7 +90,7 @@ def masked(text: str) -> str:
 def shown(url: str) -> str:
     """The address of a server, of which only the part that everybody has in common may be seen.
 
-    >>> shown("https://clinic-images.dicom.azurehealthcareapis.com/v2"), shown("http://127.0.0.1:8080")
+    >>> shown("https://name.dicom.azurehealthcareapis.com/v2"), shown("http://127.0.0.1:8080")
     ('https://….dicom.azurehealthcareapis.com', 'this machine')
     """
     if is_this_machine(url):
