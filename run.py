@@ -305,13 +305,17 @@ def environment() -> dict[str, str]:
 
 
 def learner_environment() -> dict[str, str]:
-    """The environment in which a notebook starts an emulator of its own, as it does for a learner."""
+    """The environment in which a notebook starts an emulator of its own, as it does for a learner.
+
+    But for one thing: no times are shown, since what lessons print is stored and compared.
+    """
     leading_elsewhere = ("DICOM_SERVICE_URL", "IDENTITY_ENDPOINT", "IDENTITY_HEADER", "AZURE_TOKEN_CREDENTIALS")
-    return {
+    left = {
         name: value
         for name, value in environment().items()
         if name not in leading_elsewhere and not name.startswith("DICOM_EMULATOR_")
     }
+    return {**left, "DICOM_LESSON_TIMES": "hidden"}
 
 
 def lab_command(python: str, arguments: list[str], folder: Path = ROOT, lesson: str = FIRST_LESSON) -> list[str]:

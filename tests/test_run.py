@@ -473,6 +473,9 @@ def test_a_learners_environment_leads_to_an_emulator_of_the_kernels_own(monkeypa
     assert not {"MPLBACKEND", "PYTHONPATH"} & set(run.environment())
     left = set(run.learner_environment())
     assert not {"DICOM_SERVICE_URL", "IDENTITY_ENDPOINT", "MPLBACKEND", "DICOM_EMULATOR_PORT"} & left
+    assert run.learner_environment()["DICOM_LESSON_TIMES"] == "hidden"
+    monkeypatch.delenv("DICOM_LESSON_TIMES", raising=False)
+    assert "DICOM_LESSON_TIMES" not in run.environment()  # JupyterLab shows a learner how long replies took
 
 
 def test_this_machine_is_reached_past_the_proxy(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -122,6 +122,9 @@ def test_lesson_00_opens_and_run_all_draws_the_pictures(page: Page, repository: 
         assert drawn.evaluate("image => image.complete && image.naturalWidth") > 100
         now = base64.b64decode(drawn.get_attribute("src").removeprefix("data:image/png;base64,"))
         assert unequal(before, now) == []
+    expect(page.locator(".jp-OutputArea-output section table caption")).to_have_text("Body: 1 part")  # show_exchange
+    drawing = page.get_by_role("img", name="A tree of four levels")
+    assert drawing.evaluate("image => image.complete && image.naturalWidth") > 100
     errors = page.locator(
         '[data-mime-type="application/vnd.jupyter.stderr"], [data-mime-type="application/vnd.jupyter.error"]'
     )

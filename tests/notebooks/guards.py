@@ -69,6 +69,13 @@ HEADING = re.compile(r"^(#{1,6})\s+(.*?)\s*#*\s*$")
 LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s]*)[^)]*\)")
 EMPTY_LINK_TEXTS = {"here", "this", "link", "click here", "this link", "this page", "more", ""}
 FACTS = re.compile(r": \d+×\d+(?:×\d+)? u?int\d+, min -?\d+, max -?\d+, sha256 [0-9a-f]{12}")
+# What runs, and what is fetched from elsewhere; an address in a text is neither.
+ACTIVE_HTML = re.compile(
+    r"<\s*(?:script|iframe|object|embed|link|base|form|meta|svg)\b|<[^>]*\s(?:on\w+|src|srcset|href|data|action)\s*="
+    r"|javascript:|url\(|@import",
+    re.IGNORECASE,
+)
+WAITED = "the reply began after"  # of show_exchange, where times are shown
 OWN_ADDRESS = re.compile(r"(?:127\.0\.0\.1|localhost):\d+")
 
 
@@ -246,6 +253,28 @@ def pictures_carry_facts(path: Path) -> list[str]:
             if "image/png" in output.get("data", {}) and not output.metadata.get("image/png", {}).get("alt"):
                 found.append(f"code cell {number} shows a picture without a description (alt)")
     return found
+
+
+def html_is_plain(path: Path) -> list[str]:
+    """HTML has the same story as text beside it, runs nothing, and fetches nothing."""
+    found = []
+    for number, cell in enumerate(code_cells(read(path)), start=1):
+        for output in cell.outputs:
+            data = output.get("data", {})
+            html = data.get("text/html", "")
+            if html and not data.get("text/plain", "").strip():
+                found.append(f"code cell {number} shows HTML without the same as text")
+            found += [f"code cell {number} shows HTML with {match}" for match in ACTIVE_HTML.findall(html)]
+    return found
+
+
+def no_times(path: Path) -> list[str]:
+    """How long a reply took is for the learner who waits, and another time on each run."""
+    return [
+        f"code cell {number} says how long a reply took: run.py notebooks {path.stem}"
+        for number, cell in enumerate(code_cells(read(path)), start=1)
+        if any(WAITED in output_text(output) for output in cell.outputs)
+    ]
 
 
 def nothing_private(path: Path) -> list[str]:

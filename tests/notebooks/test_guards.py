@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from nbformat.v4 import new_output
 from nbformat.validator import DuplicateCellId
 
 from tests.notebooks import guards
@@ -24,6 +25,8 @@ RULES = [
     guards.tables_have_headers,
     lambda path: guards.links_lead_somewhere(path, path.parent),
     guards.pictures_carry_facts,
+    guards.html_is_plain,
+    guards.no_times,
     guards.nothing_private,
 ]
 
@@ -170,6 +173,42 @@ def test_a_picture_without_facts_is_noticed(broken: Write) -> None:
 def test_a_picture_without_a_description_is_noticed(broken: Write) -> None:
     path = broken(lambda notebook: notebook.cells[3].outputs[0].update(metadata={}))
     assert guards.pictures_carry_facts(path) == ["code cell 2 shows a picture without a description (alt)"]
+
+
+def shown(html: str, **data: str) -> Any:
+    output = new_output("display_data", data={"text/html": html, **data})
+    return lambda notebook: notebook.cells[2].outputs.append(output)
+
+
+def test_html_beside_its_text_passes(broken: Write) -> None:
+    html = "<style>p{color:inherit}</style><p class='a'>&lt;script src=x&gt; is <code>https://a.example</code></p>"
+    path = broken(shown(html, **{"text/plain": "<script src=x> is https://a.example"}))
+    assert guards.html_is_plain(path) == guards.no_times(path) == []
+
+
+def test_html_without_text_is_noticed(broken: Write) -> None:
+    assert guards.html_is_plain(broken(shown("<p>a</p>"))) == ["code cell 1 shows HTML without the same as text"]
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        "<script>1</script>",
+        "<p onclick='f()'>a</p>",
+        '<img alt="" src="https://a.example/b.png">',
+        "<a href='javascript:f()'>a</a>",
+        "<style>p{background:url(//a.example)}</style>",
+        "<style>@import 'a.css'</style>",
+        "<iframe></iframe>",
+    ],
+)
+def test_html_that_runs_or_fetches_is_noticed(html: str, broken: Write) -> None:
+    assert guards.html_is_plain(broken(shown(html, **{"text/plain": "a"}))) != []
+
+
+def test_a_stored_time_is_noticed(broken: Write) -> None:
+    path = broken(shown("<p>(the reply began after 12 ms)</p>", **{"text/plain": "a"}))
+    assert len(guards.no_times(path)) == 1
 
 
 @pytest.mark.parametrize(

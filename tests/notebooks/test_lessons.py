@@ -48,6 +48,8 @@ def test_no_notebook_lies_elsewhere() -> None:
         guards.structured,
         guards.tables_have_headers,
         guards.pictures_carry_facts,
+        guards.html_is_plain,
+        guards.no_times,
         guards.nothing_private,
     ],
 )
