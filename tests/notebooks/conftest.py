@@ -17,11 +17,16 @@ TITLE = """# Retrieve: get pictures back
 
 | Time | You need | You will be able to |
 | --- | --- | --- |
-| 40 min | nothing | fetch a study |
+| 40 min | nothing | fetch a study; draw a frame |
 """
 CLOSING = """## Recap
 
-Read [about the anchor](#anchored) again.
+- You can fetch a study. Read [about the anchor](#anchored) again.
+- You can draw a frame.
+
+## Exercises
+
+- Fetch another one.
 
 ## When it goes wrong
 

@@ -53,7 +53,7 @@ ANCHORS = """
     next-steps
 """.split()
 
-SECTIONS = ["Recap", "When it goes wrong", "Next"]
+SECTIONS = ["Recap", "Exercises", "When it goes wrong", "Next"]
 FIRST_TABLE = ["Time", "You need", "You will be able to"]
 
 # Each of these makes nbval compare less than everything, or nothing. A cell that needs one stands in LOOSENED.
@@ -176,15 +176,42 @@ def structured(path: Path) -> list[str]:
     return found + title_table(notebook)
 
 
+def table_rows(text: str) -> list[list[str]]:
+    """The cells of each table row in `text`, the header first and the row of dashes second."""
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+
+
 def title_table(notebook: NotebookNode) -> list[str]:
     first = notebook.cells[0] if notebook.cells else NotebookNode(cell_type="", source="")
-    rows = [line for line in first.source.splitlines() if line.startswith("|")]
-    cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+    cells = table_rows(first.source)
     if first.cell_type != "markdown" or not cells or cells[0] != FIRST_TABLE:
         return [f"the first cell should hold the title and a table with the columns {FIRST_TABLE}"]
     if len(cells) < 3 or not re.match(r"\d+ min", cells[2][0]) or not all(cells[2]):
         return ["the table under the title should say how many minutes, what is needed, and what can be done after"]
     return []
+
+
+def recapped(path: Path) -> list[str]:
+    """The recap has one line for each outcome of the title's table, where semicolons stand between the outcomes."""
+    notebook = read(path)
+    rows = table_rows(notebook.cells[0].source) if notebook.cells else []
+    promised = [each.strip() for each in rows[2][-1].split(";")] if len(rows) > 2 else []
+    answered = [line for line in section(notebook, "Recap") if line.startswith("- ")]
+    if len(promised) == len(answered) and all(promised):
+        return []
+    return [f"the table promises {len(promised)} outcomes (split at ;), and the recap has {len(answered)} lines"]
+
+
+def section(notebook: NotebookNode, title: str) -> list[str]:
+    """The lines below the heading `## title`, up to the next heading of its level."""
+    found, inside = [], False
+    for line in "\n".join(markdown(notebook)).splitlines():
+        if (match := HEADING.match(line)) and len(match[1]) <= 2:
+            inside = match[2] == title
+        elif inside:
+            found.append(line)
+    return found
 
 
 def tables_have_headers(path: Path) -> list[str]:

@@ -22,6 +22,7 @@ RULES = [
     guards.shows_something,
     guards.succeeds,
     guards.structured,
+    guards.recapped,
     guards.tables_have_headers,
     lambda path: guards.links_lead_somewhere(path, path.parent),
     guards.pictures_carry_facts,
@@ -106,6 +107,10 @@ def test_a_stored_warning_is_noticed(broken: Write) -> None:
     assert guards.succeeds(path) == ["code cell 1 warns: Deprecated"]
 
 
+def exercises_last() -> str:
+    return CLOSING.replace("## Exercises", "") + "\n## Exercises\n"
+
+
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
@@ -116,6 +121,8 @@ def test_a_stored_warning_is_noticed(broken: Write) -> None:
             "should be there",
         ),
         (lambda notebook: notebook.cells[-1].update(source="## Next\n## When it goes wrong\n## Recap"), "in order"),
+        (lambda notebook: notebook.cells[-1].update(source=CLOSING.replace("## Exercises", "")), "should be there"),
+        (lambda notebook: notebook.cells[-1].update(source=exercises_last()), "in order"),
         (lambda notebook: notebook.cells.pop(0), "the title should be the first heading"),
         (lambda notebook: notebook.cells[0].update(source="# Title only"), "the first cell should hold"),
         (lambda notebook: notebook.cells[0].update(source=TITLE.replace("40 min", "long")), "how many minutes"),
@@ -124,6 +131,28 @@ def test_a_stored_warning_is_noticed(broken: Write) -> None:
 )
 def test_a_notebook_out_of_shape_is_noticed(change: Any, problem: str, broken: Write) -> None:
     assert problem in " ".join(guards.structured(broken(change)))
+
+
+@pytest.mark.parametrize(
+    ("promised", "lines", "problem"),
+    [
+        ("fetch a study; draw a frame", "- You can fetch a study.", "promises 2 outcomes (split at ;), and the recap has 1"),
+        ("fetch a study", "- You can fetch a study.\n- You can draw a frame.", "promises 1"),
+        ("fetch a study, draw a frame", "- You can fetch a study.\n- You can draw a frame.", "promises 1"),
+        ("fetch a study; ", "- You can fetch a study.\n- You can draw a frame.", "promises 2"),
+        ("fetch a study", "You can fetch a study.", "has 0 lines"),
+        ("fetch a study", "```\n- no line of the recap\n```", "has 0 lines"),
+    ],
+)
+def test_a_recap_that_does_not_answer_the_promises_is_noticed(
+    promised: str, lines: str, problem: str, broken: Write
+) -> None:
+    def change(notebook: Any) -> None:
+        notebook.cells[0].source = TITLE.replace("fetch a study; draw a frame", promised)
+        notebook.cells[-1].source = f"## Recap\n\n{lines}\n\n## Exercises\n\n- Another line.\n"
+
+    found = guards.recapped(broken(change))
+    assert len(found) == 1 and problem in found[0]
 
 
 def test_a_comment_in_fenced_code_is_no_heading(broken: Write) -> None:

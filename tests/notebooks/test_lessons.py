@@ -46,6 +46,7 @@ def test_no_notebook_lies_elsewhere() -> None:
         guards.shows_something,
         guards.succeeds,
         guards.structured,
+        guards.recapped,
         guards.tables_have_headers,
         guards.pictures_carry_facts,
         guards.html_is_plain,
