@@ -136,7 +136,7 @@ def test_a_notebook_out_of_shape_is_noticed(change: Any, problem: str, broken: W
 @pytest.mark.parametrize(
     ("promised", "lines", "problem"),
     [
-        ("fetch a study; draw a frame", "- You can fetch a study.", "promises 2 outcomes (split at ;), and the recap has 1"),
+        ("fetch a study; draw a frame", "- You can fetch a study.", "promises 2 outcomes (split at ;)"),
         ("fetch a study", "- You can fetch a study.\n- You can draw a frame.", "promises 1"),
         ("fetch a study, draw a frame", "- You can fetch a study.\n- You can draw a frame.", "promises 1"),
         ("fetch a study; ", "- You can fetch a study.\n- You can draw a frame.", "promises 2"),
