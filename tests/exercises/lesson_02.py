@@ -33,6 +33,10 @@ def lists(answer):
     return stored, failed
 
 
+def items(answer, tag):
+    return [item["00081155"]["Value"][0] for item in answer[tag]["Value"]] if tag in answer else []
+
+
 def untouched_body(first, second, boundary): ...
 
 
@@ -86,6 +90,7 @@ CASES = {
             ((lambda answer: lists(answer)[0],), "two lists"),
             ((lambda answer: (lists(answer)[0], []),), "nothing is stored we got 0 stored and 0 failed"),
             ((lambda answer: (answer["00081199"]["Value"], answer["00081198"]["Value"]),), "KeyError"),
+            ((lambda answer: [items(answer, "00081199"), items(answer, "00081198")],), "KeyError: 'Value'"),
             ((lambda answer: print(end=""),), "return"),
         ],
     ),
