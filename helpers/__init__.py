@@ -19,10 +19,13 @@ from helpers.multipart import (
     iter_parts,
     parts_of,
 )
+from helpers.service import EmulatorDidNotStart, EmulatorProcess
 from helpers.session import LessonSession, PatientDataGuard, ServiceUnreachable
 
 __all__ = [
     "BearerAuth",
+    "EmulatorDidNotStart",
+    "EmulatorProcess",
     "FrameError",
     "HelperError",
     "InsecureAddress",

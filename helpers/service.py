@@ -139,12 +139,15 @@ class EmulatorProcess:
 
     It ends when its standard input closes, and the operating system closes that even when this process is killed. It
     is in a session of its own, since Jupyter's interrupt button signals the kernel's whole process group.
+
+    `options` are those of the command line, such as "--max-file-size", "5000". A lesson that needs a service with
+    another limit starts a second one; `url` says where it answers, `stop()` ends it. Raises EmulatorDidNotStart.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *options: str) -> None:
         self.log = tempfile.TemporaryFile()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "dicom_emulator", "--port", "0", "--until-stdin-closes"],
+            [sys.executable, "-m", "dicom_emulator", "--port", "0", "--until-stdin-closes", *options],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.log,
@@ -155,6 +158,7 @@ class EmulatorProcess:
             creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),  # the same for Windows
         )
         self.url = self._address()
+        reach_this_machine_directly()
 
     def _address(self) -> str:
         lines: queue.Queue[str] = queue.Queue()

@@ -70,6 +70,8 @@ def status_line(code: int, reason: str | None) -> str:
     """
     if not reason and code in {known.value for known in HTTPStatus}:
         reason = HTTPStatus(code).phrase
+    if code == 413:
+        reason = "Content Too Large"  # RFC 9110; a server on Python before 3.13 still sends the older name
     return f"{code} {reason or ''}".strip()
 
 

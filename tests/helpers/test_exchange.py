@@ -101,6 +101,11 @@ def test_nothing_that_changes_from_run_to_run(server: ScriptedServer, client: re
     ]
 
 
+def test_413_has_one_name_whatever_python_the_server_runs_on(server: ScriptedServer, shown: Any) -> None:
+    server.replies = [Reply(413)]
+    assert shown(requests.get(f"{server.url}/v2/studies", timeout=5))[0] == "GET /v2/studies → 413 Content Too Large"
+
+
 def test_another_machine_is_named(server: ScriptedServer, shown: Any) -> None:
     response = requests.get(server.url, timeout=5)
     response.request.url = "https://example.dicom.azurehealthcareapis.com/v2/changefeed"

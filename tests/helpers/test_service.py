@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import requests
 
 from helpers import service
 from helpers.service import EmulatorDidNotStart, EmulatorProcess, WrongAddress, choose_service, server_name
@@ -95,3 +96,14 @@ def test_settings_of_another_emulator_are_not_taken_over(environment: pytest.Mon
     with pytest.raises(EmulatorDidNotStart) as caught:
         EmulatorProcess()
     assert str(caught.value).endswith("[] ['-m', 'dicom_emulator', '--port', '0', '--until-stdin-closes']")
+
+
+def test_a_second_emulator_takes_options_and_no_proxy_is_asked_for_it(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("HTTP_PROXY", "http://proxy.invalid:1")
+    small = EmulatorProcess("--no-auth", "--max-file-size", "5")
+    try:
+        headers = {"Accept": "application/dicom+json", "Content-Type": "application/dicom"}
+        response = requests.post(f"{small.url}/v2/studies", data=b"123456", headers=headers, timeout=10)
+    finally:
+        small.stop()
+    assert response.status_code == 413 and "limit of 5 bytes" in response.text

@@ -17,6 +17,8 @@ LESSONS = [
     "03-retrieve-wado",
     "04-search-qido",
     "05-delete",
+    "06-bytes-by-hand",
+    "07-reading-errors",
 ]
 MIRRORING = LESSONS[:6]  # the lessons that share out the source's sections
 
