@@ -21,11 +21,13 @@ from helpers.multipart import (
 )
 from helpers.service import EmulatorDidNotStart, EmulatorProcess
 from helpers.session import LessonSession, PatientDataGuard, ServiceUnreachable
+from helpers.transfer import DownloadReport, TransferError, UploadReport, download_study, upload_folder
 
 __all__ = [
     "BearerAuth",
     "EmulatorDidNotStart",
     "EmulatorProcess",
+    "DownloadReport",
     "FrameError",
     "HelperError",
     "InsecureAddress",
@@ -43,10 +45,13 @@ __all__ = [
     "Part",
     "PatientDataGuard",
     "ServiceUnreachable",
+    "TransferError",
     "TruncatedBody",
+    "UploadReport",
     "WrongBoundary",
     "check",
     "decode_frame",
+    "download_study",
     "encode_multipart_related",
     "expect",
     "hint",
@@ -58,4 +63,5 @@ __all__ = [
     "show_frame",
     "show_frames",
     "start_lesson",
+    "upload_folder",
 ]
