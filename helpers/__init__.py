@@ -4,7 +4,7 @@ from helpers.auth import BearerAuth, InsecureAddress, NotSignedIn
 from helpers.errors import HelperError
 from helpers.exchange import NothingRaised, expect, short, show_exchange
 from helpers.exercises import NoSuchExercise, check, hint, progress
-from helpers.frames import FrameError, decode_frame, show_frame, show_frames
+from helpers.frames import FrameError, decode_frame, read_picture, show_film, show_frame, show_frames, show_strip
 from helpers.lesson import Lesson, LessonError, start_lesson
 from helpers.multipart import (
     MalformedBody,
@@ -19,15 +19,16 @@ from helpers.multipart import (
     iter_parts,
     parts_of,
 )
+from helpers.samples import make_pictures
 from helpers.service import EmulatorDidNotStart, EmulatorProcess
 from helpers.session import LessonSession, PatientDataGuard, ServiceUnreachable
 from helpers.transfer import DownloadReport, TransferError, UploadReport, download_study, upload_folder
 
 __all__ = [
     "BearerAuth",
+    "DownloadReport",
     "EmulatorDidNotStart",
     "EmulatorProcess",
-    "DownloadReport",
     "FrameError",
     "HelperError",
     "InsecureAddress",
@@ -56,12 +57,16 @@ __all__ = [
     "expect",
     "hint",
     "iter_parts",
+    "make_pictures",
     "parts_of",
     "progress",
+    "read_picture",
     "short",
     "show_exchange",
+    "show_film",
     "show_frame",
     "show_frames",
+    "show_strip",
     "start_lesson",
     "upload_folder",
 ]

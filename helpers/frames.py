@@ -5,45 +5,94 @@ import hashlib
 import io
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy
+from pydicom import config
 from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate
 from pydicom.pixels import get_decoder
-from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.pixels.decoders.base import Decoder
+from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from helpers.errors import HelperError
 
 HEIGHT = 2.7  # inches: a picture of one frame is about this high
+SMALL = 1.2  # inches: a frame of a strip
 DOTS_PER_INCH = 100
 
 # On the first day matplotlib lists the fonts of the machine; its remark about that would land in the learner's cell.
 logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
 
 
+ASK_FOR_PLAIN = "Or ask the server for plain bytes: transfer-syntax=1.2.840.10008.1.2.1."
+
+
 class FrameError(HelperError, ValueError):
     """The bytes and the metadata do not belong together."""
 
 
-def decode_frame(frame: bytes, metadata: Dataset | Mapping[str, Any]) -> numpy.ndarray:
-    """The pixels of one uncompressed frame, as stored in little endian order (PS3.5 §8.1.1, §8.2).
+def decode_frame(
+    frame: bytes, metadata: Dataset | Mapping[str, Any], transfer_syntax: str = ExplicitVRLittleEndian
+) -> numpy.ndarray:
+    """The pixels of one frame, as stored (PS3.5 §8.1.1, §8.2): no rescaling, no window, no palette.
 
     `metadata` is the instance's data set: a pydicom Dataset, or one object of the DICOM JSON that `/metadata` returns.
+    `transfer_syntax` is how the bytes are coded; the part that brought them says so: `part.transfer_syntax`.
     The array has the shape (rows, columns), or (rows, columns, 3) for colour; YBR becomes RGB.
 
-    Raises FrameError when an attribute is missing or the number of bytes is not the one that the metadata announces.
+    Raises FrameError when an attribute is missing, the number of bytes is not the one that the metadata announces, or
+    the bytes are not coded as `transfer_syntax` says.
 
     >>> decode_frame(bytes(range(6)), example_dataset)
     array([[0, 1, 2],
            [3, 4, 5]], dtype=uint8)
     """
     layout = pixel_layout(metadata)
-    check_length(frame, layout)
-    pixels, _ = get_decoder(ExplicitVRLittleEndian).as_array(
-        frame, index=0, number_of_frames=1, pixel_keyword="PixelData", **layout
-    )
-    return pixels
+    syntax = UID(transfer_syntax, validation_mode=config.IGNORE)  # what is none is refused below
+    options: dict[str, Any] = {"index": 0, "number_of_frames": 1, "pixel_keyword": "PixelData", **layout}
+    decoder = decoder_of(syntax)
+    if not syntax.is_compressed:
+        check_length(frame, layout)
+        return decoder.as_array(frame, **options)[0]
+    try:
+        return decoder.as_array(encapsulate([frame]), **options)[0]
+    except Exception as problem:
+        raise FrameError(
+            f"the {len(frame)} bytes cannot be decoded as {syntax.name} ({type(problem).__name__}). "
+            f"Is it the transfer syntax of this part? {ASK_FOR_PLAIN}"
+        ) from problem
+
+
+def decoder_of(transfer_syntax: UID) -> Decoder:
+    with suppress(NotImplementedError):
+        if transfer_syntax.is_valid:
+            return get_decoder(transfer_syntax)
+    raise FrameError(f"{transfer_syntax or 'nothing'} is no transfer syntax of pictures. {ASK_FOR_PLAIN}")
+
+
+def read_picture(content: bytes) -> numpy.ndarray:
+    """The pixels of a PNG or JPEG file, such as `/rendered` returns: uint8, (rows, columns) or (rows, columns, 3).
+
+    A picture whose three colours are equal everywhere comes back as grey. Raises FrameError when it is no picture.
+
+    >>> read_picture(b"")
+    Traceback (most recent call last):
+    helpers.frames.FrameError: these 0 bytes are no PNG or JPEG. Did the server send a text? Print the response's text.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            pixels = numpy.asarray(image.convert("RGB"))
+    except (UnidentifiedImageError, OSError) as problem:
+        raise FrameError(
+            f"these {len(content)} bytes are no PNG or JPEG. Did the server send a text? Print the response's text."
+        ) from problem
+    grey = (pixels == pixels[..., :1]).all()
+    return pixels[..., 0] if grey else pixels
 
 
 def pixel_layout(metadata: Dataset | Mapping[str, Any]) -> dict[str, Any]:
@@ -89,7 +138,10 @@ def check_length(frame: bytes, layout: Mapping[str, Any]) -> None:
     if len(frame) == expected + 1:
         cause = "One byte more is the pad byte that makes a file's PixelData even: it belongs to no frame, cut it off."
     elif frame[:2] in (b"\xff\xd8", b"\xff\x4f") or frame[4:8] == b"jP  ":
-        cause = "The bytes begin like a JPEG: the frame is compressed. Ask for transfer-syntax=1.2.840.10008.1.2.1."
+        cause = (
+            "The bytes begin like a JPEG: the frame is compressed. Ask for transfer-syntax=1.2.840.10008.1.2.1, "
+            "or say how it is coded: decode_frame(part.content, metadata, part.transfer_syntax)."
+        )
     elif len(frame) < expected:
         cause = (
             "Fewer bytes mean a compressed frame (look at the part's Content-Type), a reply that was cut off, "
@@ -125,17 +177,43 @@ def show_frame(pixels: numpy.ndarray, title: str, alt: str) -> None:
     show_frames({title: pixels}, alt)
 
 
-def show_frames(frames: Mapping[str, numpy.ndarray], alt: str) -> None:
-    """Draw frames side by side, by their titles; print the facts about each, and `alt`.
+def show_frames(frames: Mapping[str, numpy.ndarray], alt: str, height: float = HEIGHT) -> None:
+    """Draw frames side by side, by their titles; print the facts about each, and `alt`. `height`: of each, in inches.
 
     The description is printed since JupyterLab gives an image no alternative text; VS Code and nbconvert do.
     """
     from IPython.display import display
 
-    display(Picture(draw(frames), alt))
+    display(Picture(draw(frames, height), alt))
     for title, pixels in frames.items():
         print(facts(pixels, title))
     print(f"Picture: {alt}")
+
+
+def show_strip(film: numpy.ndarray, title: str, alt: str, columns: int = 6) -> None:
+    """Draw the frames of a film side by side, small, with their numbers; print the facts about the film, and `alt`.
+
+    `film`: (frames, rows, columns) or (frames, rows, columns, 3); `columns`: how many stand in a row.
+    """
+    from IPython.display import display
+
+    frames = {str(number): frame for number, frame in enumerate(film, start=1)}
+    display(Picture(draw(frames, SMALL, columns), alt))
+    print(facts(film, title))
+    print(f"Picture: {alt}")
+
+
+def show_film(film: numpy.ndarray, title: str, alt: str, seconds: float = 0.15, times: int = 2) -> None:
+    """Play a film; print the facts about it, and `alt`. Where nothing can move, its first frame is seen.
+
+    `film`: (frames, rows, columns), or with 3 colours, of uint8. It is an animated PNG, which needs no widget and no
+    script. It is played so many `times` and then stands still: nobody wants to read beside something that moves.
+    """
+    from IPython.display import display
+
+    display(Picture(animated(film, seconds, times), alt))
+    print(facts(film, title))
+    print(f"Picture that moves: {alt}")
 
 
 class Picture:
@@ -153,19 +231,42 @@ class Picture:
         return data, {"image/png": {"alt": self.alt}}
 
 
-def draw(frames: Mapping[str, numpy.ndarray]) -> bytes:
-    """`frames` side by side with their titles on white, as a PNG file that is the same on every run."""
+def draw(frames: Mapping[str, numpy.ndarray], height: float = HEIGHT, columns: int = 0) -> bytes:
+    """`frames` with their titles on white, as a PNG file that is the same on every run.
+
+    height: of a frame, in inches. columns: how many in a row; all of them unless given.
+    """
     # Imported here, since it takes a second: lessons without pictures start sooner. No pyplot, no figure left open.
     from matplotlib.figure import Figure
 
-    width = sum(pixels.shape[1] / pixels.shape[0] for pixels in frames.values()) * HEIGHT
-    figure = Figure(figsize=(width + 0.2, HEIGHT + 0.3), dpi=DOTS_PER_INCH, layout="constrained", facecolor="white")
-    for axes, (title, pixels) in zip(figure.subplots(1, len(frames), squeeze=False)[0], frames.items()):
-        axes.imshow(drawable(pixels), cmap="gray", **grey_range(pixels))
-        axes.set_title(title, fontsize=9)
+    columns = min(columns or len(frames), len(frames))
+    rows = -(-len(frames) // columns)
+    shapes = [pixels.shape for pixels in frames.values()]
+    widths = [max(shape[1] / shape[0] for shape in shapes[column::columns]) * height for column in range(columns)]
+    size = (sum(widths) + 0.2, (height + 0.3) * rows)
+    figure = Figure(figsize=size, dpi=DOTS_PER_INCH, layout="constrained", facecolor="white")
+    all_axes = figure.subplots(rows, columns, squeeze=False, width_ratios=widths).ravel()
+    for axes in all_axes:
         axes.set_axis_off()
+    for axes, (title, pixels) in zip(all_axes, frames.items()):
+        # Where a pixel is larger than a dot, it is a square: nothing is drawn that is not in the samples.
+        enlarged = pixels.shape[0] <= height * DOTS_PER_INCH
+        smoothing = "nearest" if enlarged else "antialiased"
+        axes.imshow(drawable(pixels), cmap="gray", interpolation=smoothing, **grey_range(pixels))
+        axes.set_title(title, fontsize=9)
     png = io.BytesIO()
     figure.savefig(png, format="png", metadata={"Software": None})
+    return png.getvalue()
+
+
+def animated(film: numpy.ndarray, seconds: float, times: int) -> bytes:
+    """`film` as an animated PNG file, its pixels enlarged in whole numbers to about the height of other pictures."""
+    from PIL import Image
+
+    enlarged = max(1, int(HEIGHT * DOTS_PER_INCH) // film.shape[1])
+    frames = [Image.fromarray(frame.repeat(enlarged, axis=0).repeat(enlarged, axis=1)) for frame in film]
+    png = io.BytesIO()
+    frames[0].save(png, "PNG", save_all=True, append_images=frames[1:], duration=round(1000 * seconds), loop=times)
     return png.getvalue()
 
 

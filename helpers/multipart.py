@@ -24,6 +24,7 @@ from requests.structures import CaseInsensitiveDict
 from helpers.errors import HelperError
 
 DICOM = "application/dicom"
+EXPLICIT_VR_LITTLE_ENDIAN = b"1.2.840.10008.1.2.1"
 CHUNK = 64 * 1024  # bytes read or written at a time
 LONGEST_PREAMBLE = 16 * 1024  # bytes; text before the first boundary is allowed, though nobody sends much
 
@@ -239,6 +240,15 @@ class Part:
     def content_type(self) -> str:
         """The part's Content-Type, empty when it has none."""
         return self.headers.get("Content-Type", "")
+
+    @property
+    def transfer_syntax(self) -> str:
+        """How the pixels of the part are coded: the parameter of its Content-Type, or what holds without one.
+
+        The default is Explicit VR Little Endian (PS3.18 §8.7.3.5.2).
+        """
+        parameters = parse_options_header(self.content_type)[1]
+        return parameters.get(b"transfer-syntax", EXPLICIT_VR_LITTLE_ENDIAN).decode("latin-1")
 
     @property
     def content(self) -> bytes:

@@ -10,8 +10,21 @@ import pydicom
 import pytest
 from PIL import Image
 from pydicom.dataset import Dataset
+from pydicom.encaps import generate_frames
+from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian, JPEG2000Lossless, JPEGLSLossless, RLELossless
 
-from helpers.frames import FrameError, Picture, decode_frame, draw, facts, show_frame, show_frames
+from helpers.frames import (
+    FrameError,
+    Picture,
+    decode_frame,
+    draw,
+    facts,
+    read_picture,
+    show_film,
+    show_frame,
+    show_frames,
+    show_strip,
+)
 
 SAMPLES = Path(__file__).parents[2] / "sample_dcms"
 PIXELS = 979 * 985 * 3
@@ -101,6 +114,59 @@ def test_metadata_that_is_too_short_or_a_list() -> None:
         decode_frame(b"", [{}])  # type: ignore[arg-type]
 
 
+# -------------------------------------------------------------------------------------------------- transfer syntaxes
+
+GREY = numpy.arange(64 * 64, dtype="<u2").reshape(64, 64) * 13 % 4096
+SIGNED = GREY.astype("<i2") - 2000
+COLOUR = numpy.stack([numpy.arange(64, dtype="u1").repeat(64).reshape(64, 64) * factor for factor in (1, 2, 3)], -1)
+
+
+def compressed(pixels: numpy.ndarray, syntax: str) -> tuple[bytes, Dataset]:
+    """The code stream of one frame, and the metadata of the uncompressed image."""
+    samples = 3 if pixels.ndim == 3 else 1
+    bits, signed = 8 * pixels.dtype.itemsize, int(pixels.dtype.kind == "i")
+    dataset = layout(64, 64, bits, samples, PixelRepresentation=signed)
+    dataset.HighBit, dataset.PixelData = bits - 1, pixels.tobytes()
+    if samples == 3:
+        dataset.PlanarConfiguration = 0
+    metadata = layout(64, 64, bits, samples, PixelRepresentation=signed)
+    plugin = {"encoding_plugin": "pydicom"} if syntax == RLELossless else {}
+    dataset.file_meta = pydicom.dataset.FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
+    dataset["PixelData"].VR = "OW"
+    dataset.compress(syntax, generate_instance_uid=False, **plugin)
+    return next(generate_frames(dataset.PixelData, number_of_frames=1)), metadata
+
+
+@pytest.mark.parametrize("pixels", [GREY, SIGNED, COLOUR], ids=["grey", "signed", "colour"])
+@pytest.mark.parametrize("syntax", [RLELossless, JPEG2000Lossless, JPEGLSLossless], ids=lambda syntax: syntax.name)
+def test_a_compressed_frame_has_the_pixels_that_went_in(pixels: numpy.ndarray, syntax: str) -> None:
+    frame, metadata = compressed(pixels, syntax)
+    assert len(frame) < pixels.nbytes and (decode_frame(frame, metadata, syntax) == pixels).all()
+
+
+def test_bytes_without_compression_are_read_in_their_order() -> None:
+    metadata = layout(64, 64, 16)
+    assert (decode_frame(GREY.tobytes(), metadata, ImplicitVRLittleEndian) == GREY).all()
+    assert (decode_frame(GREY.astype(">u2").tobytes(), metadata, ExplicitVRBigEndian) == GREY).all()
+
+
+def test_another_coding_than_the_one_that_is_named() -> None:
+    frame, metadata = compressed(GREY, RLELossless)
+    with pytest.raises(
+        FrameError, match=r"cannot be decoded as JPEG 2000.*this part\? Or ask the server"
+    ):
+        decode_frame(frame, metadata, JPEG2000Lossless)
+    with pytest.raises(FrameError, match=r"Fewer bytes mean a compressed frame"):
+        decode_frame(frame, metadata)
+
+
+@pytest.mark.parametrize("syntax", ["*", "1.2.3", "1.2.840.10008.1.2.4.100", ""])
+def test_a_transfer_syntax_without_pictures(syntax: str) -> None:
+    with pytest.raises(FrameError, match="is no transfer syntax of pictures. Or ask the server for plain bytes"):
+        decode_frame(b"", layout(2, 2), syntax)
+
+
 # ------------------------------------------------------------------------------------------------------------ pictures
 
 
@@ -175,3 +241,60 @@ def test_show_frames_prints_facts_of_each(capsys: pytest.CaptureFixture[str]) ->
     show_frames({"night": black, "day": white}, alt="Black, then white")
     out = capsys.readouterr().out.splitlines()
     assert [line.partition(":")[0] for line in out[1:]] == ["night", "day", "Picture"]
+
+
+def test_a_rendered_picture_is_read_in_grey_or_colour() -> None:
+    colour = numpy.arange(24, dtype="uint8").reshape(2, 4, 3)
+    for mode, pixels in (("RGB", colour), ("L", colour[..., 0])):
+        file = io.BytesIO()
+        Image.fromarray(pixels).save(file, "PNG")
+        assert (read_picture(file.getvalue()) == pixels).all(), mode
+        transparent = io.BytesIO()
+        Image.fromarray(pixels).convert("RGBA").save(transparent, "PNG")
+        assert (read_picture(transparent.getvalue()) == pixels).all(), mode
+
+
+@pytest.mark.parametrize("content", [b"", b"The request headers are not acceptable", b"\x89PNG\r\n\x1a\n"])
+def test_what_is_no_picture_is_told(content: bytes) -> None:
+    with pytest.raises(FrameError, match=f"these {len(content)} bytes are no PNG or JPEG"):
+        read_picture(content)
+
+
+def test_a_strip_has_its_frames_in_rows(capsys: pytest.CaptureFixture[str], shown: list[Picture]) -> None:
+    film = numpy.zeros((7, 10, 20), "uint8")
+    film[6] = 255
+    show_strip(film, title="dusk, frames 1 to 7", alt="Black six times, then white", columns=3)
+    image = Image.open(io.BytesIO(shown[0].png)).convert("L")
+    shades = numpy.asarray(image)
+    columns = numpy.flatnonzero((shades[60:130] == 0).any(axis=0))
+    assert image.height > image.width / 3 and columns[0] < image.width / 4 < image.width * 3 / 4 < columns[-1]
+    assert (shades[: image.height * 2 // 3] == 0).any(axis=1).sum() > (shades[image.height * 3 // 4 :] == 0).sum()
+    assert capsys.readouterr().out.splitlines() == [
+        f"dusk, frames 1 to 7: 7×10×20 uint8, min 0, max 255, sha256 {facts(film, 't').partition('sha256 ')[2]}",
+        "Picture: Black six times, then white",
+    ]
+
+
+def test_a_film_moves_and_comes_to_a_standstill(capsys: pytest.CaptureFixture[str], shown: list[Picture]) -> None:
+    film = numpy.stack([numpy.full((20, 30), shade, "uint8") for shade in (0, 100, 255)])
+    show_film(film, title="dawn", alt="Black becomes white", seconds=0.2, times=2)
+    image = Image.open(io.BytesIO(shown[0].png))
+    assert (image.n_frames, image.info["duration"], image.info["loop"]) == (3, 200, 2)
+    assert 200 < image.height <= 270 and image.width == image.height * 3 // 2
+    for number, shade in enumerate((0, 100, 255)):
+        image.seek(number)
+        assert image.convert("L").getpixel((50, 50)) == shade
+    assert capsys.readouterr().out.splitlines()[1:] == ["Picture that moves: Black becomes white"]
+
+
+def test_a_film_in_colour(shown: list[Picture]) -> None:
+    show_film(numpy.full((2, 300, 4, 3), (9, 8, 7), "uint8"), title="t", alt="Brown")
+    assert Image.open(io.BytesIO(shown[0].png)).convert("RGB").getpixel((0, 0)) == (9, 8, 7)
+
+
+@pytest.fixture
+def shown(monkeypatch: pytest.MonkeyPatch) -> list[Picture]:
+    """What a lesson would show, picture by picture."""
+    pictures: list[Picture] = []
+    monkeypatch.setattr("IPython.display.display", pictures.append)
+    return pictures

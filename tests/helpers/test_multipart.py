@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import requests
 import requests_toolbelt
+from requests.structures import CaseInsensitiveDict
 
 from helpers.multipart import (
     MalformedBody,
@@ -18,6 +19,7 @@ from helpers.multipart import (
     MultipartError,
     MultipartRelatedStream,
     NotMultipart,
+    Part,
     PartPassedBy,
     TruncatedBody,
     WrongBoundary,
@@ -444,3 +446,16 @@ def test_receiving_64_megabytes_needs_no_memory(server: ScriptedServer, tmp_path
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
     assert peak < 5 * MEGABYTE, f"{peak} bytes were held (the server's megabytes count too)"
+
+
+@pytest.mark.parametrize(
+    ("content_type", "transfer_syntax"),
+    [
+        ("application/octet-stream; transfer-syntax=1.2.840.10008.1.2.5", "1.2.840.10008.1.2.5"),
+        ('image/jp2; transfer-syntax="1.2.840.10008.1.2.4.90"', "1.2.840.10008.1.2.4.90"),
+        ("application/octet-stream", "1.2.840.10008.1.2.1"),
+        ("", "1.2.840.10008.1.2.1"),
+    ],
+)
+def test_a_part_says_how_its_pixels_are_coded(content_type: str, transfer_syntax: str) -> None:
+    assert Part(CaseInsensitiveDict({"Content-Type": content_type}), iter(())).transfer_syntax == transfer_syntax

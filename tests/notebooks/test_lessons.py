@@ -19,6 +19,8 @@ LESSONS = [
     "05-delete",
     "06-bytes-by-hand",
     "07-reading-errors",
+    "08-pictures",
+    "09-dicom-json",
     "15-at-scale",
 ]
 MIRRORING = LESSONS[:6]  # the lessons that share out the source's sections
