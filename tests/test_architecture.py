@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 EMULATOR = "dicom_emulator"
 
 # What lessons may import besides helpers and the standard library: requirements.in declares it.
-FOR_LESSONS = {"requests", "requests_toolbelt", "pydicom", "numpy", "matplotlib", "azure", "httpx"}
+FOR_LESSONS = {"requests", "requests_toolbelt", "pydicom", "numpy", "matplotlib", "azure", "httpx", "dicomweb_client"}
 
 # A room of the emulator -> the rooms it may import. The rooms are its folders; what lies beside them
 # (app.py, settings.py, versions.py, errors.py, …) is not a room.

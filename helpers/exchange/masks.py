@@ -17,13 +17,14 @@ def short(uid: str) -> str:
 
 
 def stable(text: str) -> str:
-    """`text` without tokens and without what differs from run to run: the address of this machine, long UIDs.
+    """`text` without tokens and what differs from run to run: this machine's address, long UIDs, operations.
 
     >>> stable("409 Client Error: Conflict for url: http://127.0.0.1:34113/v2/studies")
     '409 Client Error: Conflict for url: /v2/studies'
     """
     text = without_tokens(text)
     text = re.sub(r"https?://(?:127\.0\.0\.1|localhost|\[::1\])(?::\d+)?(?=/)", "", text)
+    text = re.sub(r"(?<=/operations/)[0-9a-f]{32}\b", "…", text)
     text = re.sub(r"(?:https?://)?(?:127\.0\.0\.1|localhost|\[::1\]):\d+", "this machine", text)
     return re.sub(r"\d+(?:\.\d+){4,}", lambda uid: short(uid[0]), text)
 

@@ -14,6 +14,7 @@ import pytest
 from pydicom import dcmread
 
 import dicom_emulator
+import run
 from tests.clients import orthanc
 from tests.clients.comparisons import (
     FRAMES,
@@ -39,6 +40,7 @@ from tests.emulator.pictures import EXPLICIT, is_dicom, is_image, place, storabl
 from tests.emulator.storing import DICOM_JSON
 from tests.emulator.test_readme import rows as rows_of_readme
 from tests.emulator.test_store_bytes import FOLDER, bundled_files
+from tests.notebooks import store
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
 
@@ -627,3 +629,16 @@ def test_dcmtk_finds_no_fault_with_a_transcoded_file(name: str, syntax: str, ful
 
 def test_the_readme_has_the_same_table() -> None:
     assert rows_of_readme("Second opinion: Orthanc") == [[*row[:4]] for row in DIFFERENCES]
+
+
+def test_lesson_16_runs_on_orthanc_as_well(tmp_path: Path) -> None:
+    with orthanc.running(tmp_path) as url:
+        environment = {**run.learner_environment(), "ORTHANC_URL": url}
+        notebook = store.execute(store.read(store.FOLDER / "16-other-servers.ipynb"), "16", environment)
+    printed = "".join(output.get("text", "") for cell in store.code_cells(notebook) for output in cell.outputs)
+    assert re.findall("^Orthanc · (.*)$", printed, re.MULTILINE) == [
+        "has the three samples",
+        "by UID: 1 study · by a number that nobody has: []",
+        "3 pictures, equal to those of the DICOM service: True",
+        "['Fake DICOM - Blue Circle', 'Fake DICOM - Green Square', 'Fake DICOM - Red Triangle']",
+    ]

@@ -120,6 +120,17 @@ def test_a_token_in_a_body_is_masked(server: ScriptedServer, shown: Any) -> None
         assert "eyJ" not in text and "access_token" in text
 
 
+def test_the_address_of_an_operation_is_masked(server: ScriptedServer, shown: Any) -> None:
+    address = f"{server.url}/v2/operations/{'0a' * 16}"
+    server.replies = [Reply(202, {"Location": address})]
+    assert shown(requests.get(address)) == [
+        "GET /v2/operations/… → 202 Accepted",
+        "> Accept: */*",
+        "< Location: /v2/operations/…",
+        "< (no body)",
+    ]
+
+
 def test_quoted_boundaries_are_masked(server: ScriptedServer, shown: Any) -> None:
     server.replies = [Reply(200, {"Content-Type": 'multipart/related; boundary="a b"; type="x/y"'}, b"--a b--")]
     assert '< Content-Type: multipart/related; boundary=…; type="x/y"' in shown(requests.get(server.url, timeout=5))

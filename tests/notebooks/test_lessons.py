@@ -21,7 +21,10 @@ LESSONS = [
     "07-reading-errors",
     "08-pictures",
     "09-dicom-json",
+    "13-worklist",
+    "14-update-and-export",
     "15-at-scale",
+    "16-other-servers",
 ]
 MIRRORING = LESSONS[:6]  # the lessons that share out the source's sections
 
