@@ -42,10 +42,10 @@ class Finding:
 def doctor(details: bool = False) -> None:
     """Print what is well and what is not. `details` adds versions and numbers, for a bug report.
 
-    >>> doctor()  # doctest: +SKIP
-    ✓ Python
-    ✓ packages
-    ✗ clock: 17 minutes away from the server's. Mend it: sudo timedatectl set-ntp true
+    It prints lines such as
+
+        ✓ packages
+        ✗ clock: 17 minutes away from the server's. Mend it: sudo timedatectl set-ntp true
     """
     findings = list(examine())
     for finding in findings:
