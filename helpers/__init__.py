@@ -19,7 +19,7 @@ from helpers.multipart import (
     iter_parts,
     parts_of,
 )
-from helpers.samples import make_pictures
+from helpers.samples import make_messy_folder, make_pictures
 from helpers.service import EmulatorDidNotStart, EmulatorProcess
 from helpers.session import LessonSession, PatientDataGuard, ServiceUnreachable
 from helpers.transfer import DownloadReport, TransferError, UploadReport, download_study, upload_folder
@@ -57,6 +57,7 @@ __all__ = [
     "expect",
     "hint",
     "iter_parts",
+    "make_messy_folder",
     "make_pictures",
     "parts_of",
     "progress",

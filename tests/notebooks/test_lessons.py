@@ -25,6 +25,7 @@ LESSONS = [
     "14-update-and-export",
     "15-at-scale",
     "16-other-servers",
+    "17-capstone",
 ]
 MIRRORING = LESSONS[:6]  # the lessons that share out the source's sections
 
