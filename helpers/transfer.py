@@ -179,7 +179,8 @@ def upload_folder(
     - A request that finds the server too busy (429, 503 and the like), or whose connection breaks, is sent again, up
       to `attempts` times, with pauses that grow from `first_wait` seconds; Retry-After is respected. Other refusals
       are not repeated. A whole request that is refused is cut in halves until the file is found that spoils it.
-    - The server's answer is read item by item. "Already stored" after an answer was lost counts as stored.
+    - The server's answer is read item by item. "Already stored" after an answer was lost counts as stored: by us, or
+      long before, nobody can tell.
     - The journal says what is done. A second call sends the rest. `journal`: where it lies; None for a file beside the
       folder, `FOLDER.upload.jsonl`; False for none. It trusts itself: when files were deleted on the server, delete it.
     - Ctrl-C stops it. Requests whose body has left are waited for and noted down.
@@ -403,8 +404,8 @@ class WatchedBody(MultipartRelatedStream):
             raise FileTrouble from problem
 
     def readinto(self, buffer: Any) -> int:
-        if self._stop.is_set():
-            raise Stopped
+        if self._stop.is_set() and self.tell() < len(self):
+            raise Stopped  # the server keeps nothing of half a body; the answer to a whole one is waited for
         try:
             return super().readinto(buffer)
         except (OSError, MultipartError) as problem:
@@ -602,7 +603,7 @@ class Download(Workers):
         if not self.results:
             self.run(self.fetch_whole, [None], self.look, options)
         if missing := [instance for instance in self.expected if instance not in self.results]:
-            self.run(self.fetch_one, missing, self.look, options)
+            self.run(self.fetch_one, missing, self.look, options | {"initial": self.size})
         extra = [instance for instance in self.results if instance not in self.expected]  # stored in the meantime
         results = [self.results[instance] for instance in self.expected + extra]
         return DownloadReport(results, self.requests, self.repeats, time.monotonic() - start, self.size)

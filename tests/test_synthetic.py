@@ -1,5 +1,6 @@
 """sample_dcms/make_synthetic.py: valid where it says so, broken where it says so, the same on every machine."""
 
+import doctest
 import hashlib
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 import pydicom
 import pytest
 
+from sample_dcms import make_synthetic
 from sample_dcms.make_synthetic import BROKEN, FOLDER_OF_BROKEN, make_film, make_folder, study_uids
 
 SCRIPT = Path(__file__).parents[1] / "sample_dcms" / "make_synthetic.py"
@@ -81,3 +83,8 @@ def test_it_works_from_a_terminal(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[0] == f"4 files below {tmp_path}" and "film.dcm: " in done.stdout
+
+
+def test_the_examples_are_right() -> None:
+    found = doctest.testmod(make_synthetic)
+    assert found.attempted and not found.failed

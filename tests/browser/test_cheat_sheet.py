@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import sync_playwright
 
-from helpers.exchange import FAILURE_REASONS, WARNING_REASONS
+from helpers.exchange.words import FAILURE_REASONS, WARNING_REASONS
 from tests.browser.test_lab import CHROMIUM
 
 SHEET = Path(__file__).parents[2] / "notebooks" / "cheat-sheet.html"

@@ -5,6 +5,7 @@ import csv
 import json
 import os
 import shutil
+import signal
 import threading
 import tracemalloc
 from collections.abc import Callable, Iterator
@@ -209,12 +210,38 @@ def test_a_connection_that_breaks_after_storing_counts_as_stored_by_us(
     assert [each["status"] for each in asked(emulator)] == [200, 409], "the repeat was answered: all are there already"
 
 
-def test_a_connection_that_was_never_made_leaves_no_doubt(
-    upload: Callable, client: LessonSession, folder: Path, tmp_path: Path
+@pytest.mark.parametrize(("status", "end"), [(503, "stored"), (500, "stored"), (429, "already there")])
+def test_an_error_may_come_after_storing_but_a_refusal_for_haste_does_not(
+    server: ScriptedServer, folder: Path, status: int, end: str
 ) -> None:
+    (path,) = make_folder(folder, files=1)
+    server.replies = [Reply(status), answer(failed={uid(path): 45070})]
+    report = upload_folder(requests.Session(), server.url, folder, first_wait=0, progress=False)
+    assert report.counts == {end: 1}
+
+
+def test_nobody_there_is_told(client: LessonSession, folder: Path) -> None:
     make_folder(folder, files=2, studies=1)
     report = upload_folder(client, "http://127.0.0.1:1", folder, attempts=2, first_wait=0, progress=False)
     assert report.counts == {"failed": 2} and "ServiceUnreachable" in report.results[0].reason
+
+
+def test_a_connection_that_was_never_made_leaves_no_doubt(
+    server: ScriptedServer, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (path,) = make_folder(folder, files=1)
+    send, calls = requests.adapters.HTTPAdapter.send, []
+
+    def fail_once(self: Any, *arguments: Any, **options: Any) -> requests.Response:
+        calls.append(arguments)
+        if len(calls) == 1:
+            raise requests.ConnectionError("no route")
+        return send(self, *arguments, **options)
+
+    monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", fail_once)
+    server.replies = [answer(failed={uid(path): 45070})]
+    report = upload_folder(requests.Session(), server.url, folder, first_wait=0, progress=False)
+    assert report.counts == {"already there": 1} and len(calls) == 2
 
 
 def test_what_is_stored_already_is_told_apart(upload: Callable, folder: Path) -> None:
@@ -246,6 +273,7 @@ def test_the_second_of_two_equal_files_is_already_there(upload: Callable, folder
     make_folder(folder, files=3, studies=1, broken=["duplicate"])
     report = upload()
     assert report.counts == {"already there": 1, "stored": 3}
+    assert by_name(report)["broken-duplicate.dcm"] == "stored", "it is the first of the two by name"
 
 
 def test_of_two_files_with_one_uid_the_one_that_cannot_be_read_is_found(upload: Callable, folder: Path) -> None:
@@ -439,17 +467,33 @@ def test_a_journal_that_was_cut_off_anywhere_can_be_read(tmp_path: Path) -> None
         again.close()
 
 
-def test_ctrl_c_leaves_a_journal_that_the_next_run_goes_on_from(upload: Callable, emulator: Any, folder: Path) -> None:
-    make_folder(folder, files=6, studies=1)
-    fault(emulator, method="POST", nth=3, count=0, delay=0.3)
+@pytest.fixture
+def ctrl_c() -> Iterator[Callable[[], None]]:
+    """What Ctrl-C does, also where the shell that began this run has told it to ignore that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield _thread.interrupt_main
+    signal.signal(signal.SIGINT, before)
 
-    def interrupt_at_the_third() -> None:
-        while len(asked(emulator)) < 2:
+
+def when(condition: Callable[[], bool], action: Callable[[], None]) -> threading.Thread:
+    """A thread, started, that waits for the condition and then acts."""
+
+    def wait() -> None:
+        while not condition():
             threading.Event().wait(0.01)
-        _thread.interrupt_main()
+        action()
 
-    somebody = threading.Thread(target=interrupt_at_the_third)
+    somebody = threading.Thread(target=wait)
     somebody.start()
+    return somebody
+
+
+def test_ctrl_c_leaves_a_journal_that_the_next_run_goes_on_from(
+    upload: Callable, emulator: Any, folder: Path, ctrl_c: Callable[[], None]
+) -> None:
+    make_folder(folder, files=6, studies=1)
+    fault(emulator, method="POST", nth=3, count=0, delay=0.5)
+    somebody = when(lambda: len(asked(emulator)) >= 2, ctrl_c)
     with pytest.raises(KeyboardInterrupt):
         upload(batch_files=1, concurrency=1)
     somebody.join()
@@ -632,6 +676,22 @@ def test_a_deleted_file_is_fetched_again_and_a_wrong_one_replaced(
     report = download()
     assert report.counts == {"fetched": 2, "already there": 1}
     assert uid(second) == second.stem
+
+
+def test_ctrl_c_leaves_whole_files_only(
+    upload: Callable, download: Callable, emulator: Any, folder: Path, tmp_path: Path, ctrl_c: Callable[[], None]
+) -> None:
+    make_folder(folder, files=20, studies=1)
+    upload()
+    fault(emulator, method="GET", path=f"/v2/studies/{STUDY}", bytes_per_second=20_000)  # two seconds for all
+    somebody = when(lambda: len(list((tmp_path / "study").glob("*.dcm"))) >= 2, ctrl_c)
+    with pytest.raises(KeyboardInterrupt):
+        download()
+    somebody.join()
+    left = list((tmp_path / "study").iterdir())
+    assert 2 <= len(left) < 20 and all(path.name == f"{uid(path)}.dcm" for path in left)
+    report = download()
+    assert report.counts == {"fetched": 20 - len(left), "already there": len(left)}
 
 
 def test_what_a_killed_download_left_behind_is_removed(
