@@ -1,6 +1,8 @@
 """The rules of guards.py, applied to every lesson that is stored."""
 
+import re
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -80,3 +82,20 @@ def test_a_cell_that_may_be_loosened_is_there() -> None:
     """An entry in the list outlives its cell all too easily."""
     ids = {cell.id for name in LESSONS for cell in code_cells(read(FOLDER / f"{name}.ipynb"))}
     assert set(guards.LOOSENED) <= ids
+
+
+@pytest.mark.parametrize(("name", "following"), list(pairwise(LESSONS)))
+def test_a_lesson_leads_to_the_next_one(name: str, following: str) -> None:
+    prose = [cell.source for cell in read(FOLDER / f"{name}.ipynb").cells if cell.cell_type == "markdown"]
+    (closing,) = [text.split("## Next\n")[1] for text in prose if "## Next\n" in text]
+    assert f"({following}.ipynb)" in closing
+
+
+def test_the_readme_lists_the_lessons_with_the_minutes_that_they_promise() -> None:
+    readme = (ROOT / "README.md").read_text("utf-8")
+    listed = dict(re.findall(r"^\| \[[^]]+\]\(notebooks/([\w-]+)\.ipynb\)[^|]*\| (\d+) \|", readme, re.MULTILINE))
+    promised = {
+        name: re.search(r"^\| (\d+) min \|", read(FOLDER / f"{name}.ipynb").cells[0].source, re.MULTILINE)[1]
+        for name in LESSONS
+    }
+    assert listed == promised
