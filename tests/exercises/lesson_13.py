@@ -131,6 +131,7 @@ CASES = {
             (([{**change(), "00741000": {"Value": ["IN PROGRESS"]}}],), "vr of 00741000"),
             (("IN PROGRESS",), "not JSON"),
             (([],), "a list of 0"),
+            ((42,), "We got 42"),
         ],
     ),
     "13.3": Cases(
@@ -156,6 +157,7 @@ CASES = {
             ((lambda *given: claim(*given, body=change()),), "a data set alone"),
             ((lambda *given: claim(*given, headers={"Accept": "application/dicom+json"}),), "application/json"),
             ((lambda *given: claim(*given, body=[change("COMPLETED")]),), "'COMPLETED'"),
+            ((lambda *given: bool(claim(*given)),), "str was asked for"),
             ((lambda client, base_url, item_uid: generate_uid(),), "No claim reached the server"),
         ],
     ),

@@ -100,6 +100,9 @@ CASES = {
             ((body(changes=SEX | {"00100010": {"vr": "PN"}}),), "2 attributes"),
             (({"studyInstanceUids": ["1.2.3.4"]},), "two names"),
             (("PatientSex=F",), "not JSON"),
+            ((["1.2.3.4", SEX],), "dict or str or bytes was asked for"),
+            ((json.dumps(["1.2.3.4", SEX]),), "dict was asked for"),
+            ((body(changes=[SEX]),), "dict was asked for"),
         ],
     ),
     "14.3": Cases(
