@@ -19,9 +19,11 @@ from helpers.multipart import (
     iter_parts,
     parts_of,
 )
+from helpers.plots import show_plot
 from helpers.samples import make_messy_folder, make_pictures
 from helpers.service import EmulatorDidNotStart, EmulatorProcess
 from helpers.session import LessonSession, PatientDataGuard, ServiceUnreachable
+from helpers.studies import instance_uid, make_instance, make_studies, series_uid, study_uid
 from helpers.transfer import DownloadReport, TransferError, UploadReport, download_study, upload_folder
 
 __all__ = [
@@ -56,18 +58,24 @@ __all__ = [
     "encode_multipart_related",
     "expect",
     "hint",
+    "instance_uid",
     "iter_parts",
+    "make_instance",
     "make_messy_folder",
     "make_pictures",
+    "make_studies",
     "parts_of",
     "progress",
     "read_picture",
+    "series_uid",
     "short",
     "show_exchange",
     "show_film",
     "show_frame",
     "show_frames",
+    "show_plot",
     "show_strip",
     "start_lesson",
+    "study_uid",
     "upload_folder",
 ]
