@@ -450,6 +450,13 @@ def test_a_file_that_is_no_journal_is_not_written_to(upload: Callable, folder: P
     assert path.read_bytes() == before
 
 
+def test_an_entry_is_on_disk_before_the_upload_goes_on(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "j.jsonl", "here")
+    journal.write([{"file": "a", "status": "sending"}])
+    assert '"sending"' in journal.path.read_text(), "a kill would lose it"
+    journal.close()
+
+
 def test_a_journal_that_was_cut_off_anywhere_can_be_read(tmp_path: Path) -> None:
     path = tmp_path / "j.jsonl"
     journal = Journal(path, "here")
