@@ -23,7 +23,7 @@ from helpers.plots import show_plot
 from helpers.samples import make_messy_folder, make_pictures
 from helpers.service import EmulatorDidNotStart, EmulatorProcess
 from helpers.session import LessonSession, PatientDataGuard, ServiceUnreachable
-from helpers.studies import instance_uid, make_instance, make_studies, series_uid, study_uid
+from helpers.studies import make_instance, make_studies, uid_of_instance, uid_of_series, uid_of_study
 from helpers.transfer import DownloadReport, TransferError, UploadReport, download_study, upload_folder
 
 __all__ = [
@@ -58,7 +58,6 @@ __all__ = [
     "encode_multipart_related",
     "expect",
     "hint",
-    "instance_uid",
     "iter_parts",
     "make_instance",
     "make_messy_folder",
@@ -67,7 +66,6 @@ __all__ = [
     "parts_of",
     "progress",
     "read_picture",
-    "series_uid",
     "short",
     "show_exchange",
     "show_film",
@@ -76,6 +74,8 @@ __all__ = [
     "show_plot",
     "show_strip",
     "start_lesson",
-    "study_uid",
+    "uid_of_instance",
+    "uid_of_series",
+    "uid_of_study",
     "upload_folder",
 ]

@@ -54,7 +54,7 @@ def make_instance(study: str, number: int = 1, series: int = 1, **attributes: An
     """The bytes of a DICOM file: instance `number` of the series and study of these names, less than a kilobyte.
 
     `attributes` by keyword replace what it has, or come on top; None leaves one out. Values are written as they are
-    given, bad ones too. The UIDs are study_uid(study), series_uid(study, series) and instance_uid(study, number,
+    given, bad ones too. The UIDs are uid_of_study(study), uid_of_series(study, series) and uid_of_instance(study, number,
     series).
 
     >>> from pydicom import dcmread
@@ -64,13 +64,13 @@ def make_instance(study: str, number: int = 1, series: int = 1, **attributes: An
     values: dict[str, Any] = {
         "SpecificCharacterSet": "ISO_IR 192",
         "SOPClassUID": SecondaryCaptureImageStorage,
-        "SOPInstanceUID": instance_uid(study, number, series),
+        "SOPInstanceUID": uid_of_instance(study, number, series),
         "StudyDate": "20240101",
         "Modality": "OT",
         "PatientName": "Invented^Ina",
         "PatientID": "INVENTED",
-        "StudyInstanceUID": study_uid(study),
-        "SeriesInstanceUID": series_uid(study, series),
+        "StudyInstanceUID": uid_of_study(study),
+        "SeriesInstanceUID": uid_of_series(study, series),
         "SeriesNumber": series,
         "InstanceNumber": number,
     }
@@ -105,17 +105,17 @@ def part10(ds: Dataset) -> bytes:
     return buffer.getvalue()
 
 
-def study_uid(study: str) -> str:
+def uid_of_study(study: str) -> str:
     """The StudyInstanceUID that make_instance gives."""
     return uid("study", study)
 
 
-def series_uid(study: str, series: int = 1) -> str:
+def uid_of_series(study: str, series: int = 1) -> str:
     """The SeriesInstanceUID that make_instance gives."""
     return uid("series", study, series)
 
 
-def instance_uid(study: str, number: int = 1, series: int = 1) -> str:
+def uid_of_instance(study: str, number: int = 1, series: int = 1) -> str:
     """The SOPInstanceUID that make_instance gives."""
     return uid("instance", study, series, number)
 
@@ -130,7 +130,7 @@ def make_studies(studies: int = 250, physician: str = "Ten^Lesson") -> dict[str,
     >>> len(archive), sum(map(len, archive.values()))
     (10, 12)
     """
-    return {study_uid(f"{physician}/{number}"): files(number, studies, physician) for number in range(studies)}
+    return {uid_of_study(f"{physician}/{number}"): files(number, studies, physician) for number in range(studies)}
 
 
 def files(number: int, studies: int, physician: str) -> list[bytes]:

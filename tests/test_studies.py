@@ -6,7 +6,7 @@ from collections import Counter
 import pydicom
 import pytest
 
-from sample_dcms.make_studies import MR_SINCE, instance_uid, make_instance, make_studies, series_uid, study_uid
+from sample_dcms.make_studies import MR_SINCE, make_instance, make_studies, uid_of_instance, uid_of_series, uid_of_study
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +50,8 @@ def test_another_physician_means_other_studies() -> None:
 def test_an_instance_has_what_is_named_and_lacks_what_is_none() -> None:
     ds = read(make_instance("A", 2, 3, Occupation="Baker", PatientID=None, StudyDate="last week"))
     assert (ds.Occupation, ds.StudyDate, "PatientID" in ds) == ("Baker", "last week", False)
-    assert (ds.StudyInstanceUID, ds.SeriesInstanceUID) == (study_uid("A"), series_uid("A", 3))
-    assert ds.SOPInstanceUID == ds.file_meta.MediaStorageSOPInstanceUID == instance_uid("A", 2, 3)
+    assert (ds.StudyInstanceUID, ds.SeriesInstanceUID) == (uid_of_study("A"), uid_of_series("A", 3))
+    assert ds.SOPInstanceUID == ds.file_meta.MediaStorageSOPInstanceUID == uid_of_instance("A", 2, 3)
 
 
 def test_an_attribute_that_does_not_exist_is_refused() -> None:
