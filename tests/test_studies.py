@@ -51,6 +51,7 @@ def test_an_instance_has_what_is_named_and_lacks_what_is_none() -> None:
     ds = read(make_instance("A", 2, 3, Occupation="Baker", PatientID=None, StudyDate="last week"))
     assert (ds.Occupation, ds.StudyDate, "PatientID" in ds) == ("Baker", "last week", False)
     assert (ds.StudyInstanceUID, ds.SeriesInstanceUID) == (uid_of_study("A"), uid_of_series("A", 3))
+    assert uid_of_series("A", 3) != uid_of_series("A") and uid_of_instance("A", 2) != uid_of_instance("A")
     assert ds.SOPInstanceUID == ds.file_meta.MediaStorageSOPInstanceUID == uid_of_instance("A", 2, 3)
 
 

@@ -96,7 +96,7 @@ class FeedOfV1:
     "11.3",
     hints=[
         "The offset counts the events since startTime that are read. What does it count when startTime moves?",
-        "Go through the page event by event, as move_behind does: the same time, one more; a later time, begin at 1.",
+        "Go through the page event by event, as `behind` does: the same time, one more; a later time, begin at 1.",
     ],
     why="With a bookmark that is exact, a follower may be stopped after any page, on any machine.",
 )

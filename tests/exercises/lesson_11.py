@@ -100,6 +100,10 @@ def time_and_one(bookmark: Bookmark, page: list[Event]) -> Bookmark:
     return {"startTime": page[-1]["timestamp"], "offset": 1} if page else bookmark
 
 
+def overlapping(bookmark: Bookmark, page: list[Event]) -> Bookmark:
+    return {**bookmark, "offset": bookmark["offset"] + max(len(page) - 1, min(len(page), 1))}
+
+
 def untouched_plan(events): ...
 
 
@@ -157,6 +161,7 @@ CASES = {
             ((time_alone,), "did not end"),
             ((time_and_one,), "did not end"),
             ((time_and_length,), "Read in pages of"),
+            ((overlapping,), "Read in pages of 2, some events came twice"),
             ((lambda bookmark, page: one_by_one(bookmark, page[-1:]),), "Read in pages of"),
             ((lambda bookmark, page: {"startTime": page[-1]["timestamp"], "offset": 1},), "IndexError"),
             ((lambda bookmark, page: page[-1]["timestamp"] if page else bookmark,), "with startTime and offset"),
