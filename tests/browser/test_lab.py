@@ -132,6 +132,24 @@ def test_lesson_00_opens_and_run_all_draws_the_pictures(page: Page, repository: 
     assert page.locator(".Toastify__toast").all_inner_texts() == [], "JupyterLab asks about news, or reports a trouble"
 
 
+def test_an_exercise_is_answered_at_once(page: Page) -> None:
+    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
+    choose(page, "Edit", "Clear Outputs of All Cells")
+    choose(page, "Run", "Run All Cells")
+    cell = page.locator(".jp-CodeCell", has_text='check("00.2"')
+    reply = cell.locator(".jp-OutputArea-output")
+    expect(reply).to_contain_text("○ Exercise 00.2: not attempted yet")
+    for dots, answer, begins in (("...", "979 * 985", "✗ Exercise 00.2: not yet"), ("985", "985 * 3", "✓ Exercise 00.2")):
+        line = cell.locator(".cm-line", has_text="number_of_bytes =").first
+        line.click()
+        page.keyboard.press("End")
+        for _ in dots:
+            page.keyboard.press("Backspace")
+        page.keyboard.type(answer)
+        page.keyboard.press("Control+Enter")
+        expect(reply).to_contain_text(begins)
+
+
 def test_the_file_browser_shows_the_repository(page: Page) -> None:
     page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
     page.locator(".jp-BreadCrumbs-home").click()
