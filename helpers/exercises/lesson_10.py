@@ -142,7 +142,7 @@ def all_while_others_work(function: Any) -> None:
         lost = archive.there_all_the_time - set(found)
         if lost:
             there = len(archive.there_all_the_time)
-            raise NotYet(f"On {what}, {len(lost)} of {there} studies were lost that nobody had touched.")
+            raise NotYet(f"On {what}, you lost {len(lost)} of the {there} studies that nobody had touched.")
         if strangers := set(found) - archive.ever:
             raise NotYet(f"On {what} we got {describe(min(strangers))}, a study of other days, or none at all.")
 

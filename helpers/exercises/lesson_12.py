@@ -102,13 +102,13 @@ def wait_politely(function: Any) -> None:
         operation = Operation(looks, status)
         pauses: list[Any] = []
         result = result_of(function, operation.server.session(), OPERATION, pauses.append)
-        after = f"With an operation that is at work for {looks} looks"
+        after = f"With an operation whose first {looks} replies are 202"
         if result != status:
-            raise NotYet(f'{after} and then says "{status}", we got {describe(result)}.')
+            raise NotYet(f'{after}, and then one says "{status}", we got {describe(result)}.')
         if any(isinstance(pause, bool) or not isinstance(pause, int | float) or pause <= 0 for pause in pauses):
             raise NotYet(f"{after}, sleep was called with {describe(pauses[-1])}; a number of seconds above 0, please.")
         if len(pauses) < looks:
-            raise NotYet(f"{after}, your function slept {len(pauses)} times. Sleep between any two looks.")
+            raise NotYet(f"{after}, sleep was called {len(pauses)} times. Sleep between any two looks.")
         if len(operation.server.seen) != looks + 1:
             raise NotYet(f"{after}, your function looked {len(operation.server.seen)} times.")
         if pauses != sorted(pauses) or (looks > 2 and pauses[0] == pauses[-1]):

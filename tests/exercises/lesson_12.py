@@ -111,7 +111,7 @@ CASES = {
         untouched=(untouched_wait,),
         right=[(wait,), (capped,)],
         mistakes=[
-            ((without_sleep,), "slept 0 times"),
+            ((without_sleep,), "sleep was called 0 times"),
             ((lambda *arguments: wait(*arguments, factor=1),), "they should grow"),
             ((lambda *arguments: wait(*arguments, factor=0.5),), "they should grow"),
             ((lambda *arguments: wait(*arguments, pause=0),), "a number of seconds above 0"),
