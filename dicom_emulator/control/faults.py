@@ -5,11 +5,13 @@ import json
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass, field
 from fnmatch import fnmatchcase
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from dicom_emulator.control.body import read_object
 from dicom_emulator.control.origin import is_control, refuse_foreign_pages
 from dicom_emulator.errors import BadRequest
 from dicom_emulator.wire.responses import ServiceJson
@@ -49,6 +51,7 @@ class Fault:
         return self.seen >= self.nth and (self.count == 0 or self.seen < self.nth + self.count)
 
 
+EXAMPLE = '{"path": "/v2/studies*", "status": 503}'
 TYPES: dict[str, tuple[type, ...]] = {
     "method": (str,),
     "path": (str,),
@@ -62,14 +65,8 @@ TYPES: dict[str, tuple[type, ...]] = {
 }
 
 
-def parse_fault(body: bytes) -> Fault:
-    """The rule in a JSON object. Raises BadRequest."""
-    try:
-        given = json.loads(body)
-    except ValueError:
-        raise BadRequest("A fault is a JSON object.") from None
-    if not isinstance(given, dict):
-        raise BadRequest("A fault is a JSON object.")
+def read_fault(given: dict[str, Any]) -> Fault:
+    """The rule that a JSON object says. Raises BadRequest."""
     for name, value in given.items():
         if name not in TYPES:
             raise BadRequest(f"A fault has no '{name}'; it has: {', '.join(TYPES)}.")
@@ -148,7 +145,7 @@ async def list_faults(request: Request) -> Response:
 
 async def add_fault(request: Request) -> Response:
     refuse_foreign_pages(request)
-    request.app.state.faults.append(parse_fault(await request.body()))
+    request.app.state.faults.append(read_fault(await read_object(request, EXAMPLE)))
     return Response(status_code=201)
 
 

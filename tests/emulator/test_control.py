@@ -165,7 +165,7 @@ class TestFaults:
         assert response.status_code == 400 and named in response.text
         assert requests.get(f"{service.url}/_emulator/faults", timeout=10).json() == []
 
-    @pytest.mark.parametrize("body", [b"", b"[]", b"{", b"\xff"])
+    @pytest.mark.parametrize("body", [b"", b"[]", b"{", b"\xff", b"[" * 100_000], ids=lambda body: repr(body[:4]))
     def test_what_is_no_rule_is_refused(self, service: Service, body: bytes) -> None:
         assert requests.post(f"{service.url}/_emulator/faults", data=body, timeout=10).status_code == 400
 
