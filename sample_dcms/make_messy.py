@@ -147,14 +147,10 @@ def instance(patient: dict[str, str], number: int, picture: Picture, **attribute
 def part10(data_set: Dataset) -> bytes:
     """`data_set` as the bytes of a DICOM file (PS3.10 §7.1), also where its values are not valid."""
     meta = FileMetaDataset()
-    meta.FileMetaInformationVersion = b"\0\1"
-    meta.MediaStorageSOPClassUID = data_set.SOPClassUID
-    meta.MediaStorageSOPInstanceUID = data_set.SOPInstanceUID
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     meta.ImplementationClassUID = uid("implementation")
     meta.ImplementationVersionName = "DICOMWEBCOURSE"
     data_set.file_meta = meta
-    data_set.preamble = b"\0" * 128
     buffer = io.BytesIO()
     dcmwrite(buffer, data_set, enforce_file_format=True)
     return buffer.getvalue()

@@ -209,14 +209,10 @@ def with_pixels(data_set: Dataset, pixels: Picture, stored: int = 0, **attribute
 def part10(data_set: Dataset, transfer_syntax: str = ExplicitVRLittleEndian) -> bytes:
     """`data_set` as the bytes of a DICOM file (PS3.10 §7.1); its pixels plain, RLE or JPEG 2000."""
     meta = FileMetaDataset()
-    meta.FileMetaInformationVersion = b"\0\1"
-    meta.MediaStorageSOPClassUID = data_set.SOPClassUID
-    meta.MediaStorageSOPInstanceUID = data_set.SOPInstanceUID
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     meta.ImplementationClassUID = uid("implementation")
     meta.ImplementationVersionName = "DICOMWEBCOURSE"
     data_set.file_meta = meta
-    data_set.preamble = b"\0" * 128
     if transfer_syntax != ExplicitVRLittleEndian:
         plugin = "pydicom" if transfer_syntax == RLELossless else "pylibjpeg"
         data_set.compress(transfer_syntax, encoding_plugin=plugin, generate_instance_uid=False)

@@ -4,19 +4,17 @@ make_instance() makes one file with the attributes that you name, make_studies()
 No clock is read and no dice are thrown: the same call makes the same bytes under the same UIDs on every machine.
 """
 
-import hashlib
-import io
 from datetime import date, timedelta
 from typing import Any
 
 from pydicom import config
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataelem import DataElement
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.filewriter import dcmwrite
-from pydicom.uid import BasicTextSRStorage, ExplicitVRLittleEndian, SecondaryCaptureImageStorage
+from pydicom.dataset import Dataset
+from pydicom.uid import BasicTextSRStorage, SecondaryCaptureImageStorage
 
-UID_ROOT = "1.2.826.0.1.3680043.8.498."  # pydicom's, free for everybody's own UIDs
+from sample_dcms.make_synthetic import part10, synthetic_uid
+
 IMPLEMENTATION_CLASS_UID = "2.25.313135317617898750940771350260855038704.1000000000000000003"
 
 # 25 families and 7 given names, with no factor in common, make every pair once in 175 patients.
@@ -46,17 +44,17 @@ def uid(*names: object) -> str:
     >>> uid("A") == uid("A") != uid("B")
     True
     """
-    digest = hashlib.sha256("/".join(["make_studies", *map(str, names)]).encode()).digest()
-    return f"{UID_ROOT}{10**37 + int.from_bytes(digest) % (9 * 10**37)}"
+    return synthetic_uid("make_studies", *names)
 
 
 def make_instance(study: str, number: int = 1, series: int = 1, **attributes: Any) -> bytes:
     """The bytes of a DICOM file: instance `number` of the series and study of these names, less than a kilobyte.
 
     `attributes` by keyword replace what it has, or come on top; None leaves one out. Values are written as they are
-    given, bad ones too. The UIDs are uid_of_study(study), uid_of_series(study, series) and uid_of_instance(study, number,
-    series).
+    given, bad ones too. The UIDs are uid_of_study(study), uid_of_series(study, series) and
+    uid_of_instance(study, number, series).
 
+    >>> import io
     >>> from pydicom import dcmread
     >>> dcmread(io.BytesIO(make_instance("A", PatientName="Doe^Jane"))).PatientName
     'Doe^Jane'
@@ -78,7 +76,7 @@ def make_instance(study: str, number: int = 1, series: int = 1, **attributes: An
     for keyword, value in (values | attributes).items():
         if value is not None:
             ds.add(element(keyword, value))
-    return part10(ds)
+    return part10(ds, implementation=IMPLEMENTATION_CLASS_UID)
 
 
 def element(keyword: str, value: Any) -> DataElement:
@@ -87,22 +85,6 @@ def element(keyword: str, value: Any) -> DataElement:
     if tag is None:
         raise ValueError(f"DICOM has no attribute {keyword}")
     return DataElement(tag, dictionary_VR(tag), value, validation_mode=config.IGNORE)
-
-
-def part10(ds: Dataset) -> bytes:
-    """`ds` as the bytes of a DICOM file (PS3.10 §7.1)."""
-    meta = FileMetaDataset()
-    meta.FileMetaInformationVersion = b"\0\1"
-    meta.MediaStorageSOPClassUID = ds.SOPClassUID
-    meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    meta.ImplementationClassUID = IMPLEMENTATION_CLASS_UID
-    meta.ImplementationVersionName = "DICOMWEBCOURSE"
-    ds.file_meta = meta
-    ds.preamble = b"\0" * 128
-    buffer = io.BytesIO()
-    dcmwrite(buffer, ds, enforce_file_format=True)
-    return buffer.getvalue()
 
 
 def uid_of_study(study: str) -> str:

@@ -81,17 +81,15 @@ def describe_grey(ds: Dataset, rows: int, columns: int, frames: int | None = Non
     ds.BitsAllocated, ds.BitsStored, ds.HighBit, ds.PixelRepresentation = 8, 8, 7, 0
 
 
-def part10(ds: Dataset, transfer_syntax: str = ExplicitVRLittleEndian) -> bytes:
-    """`ds` as the bytes of a DICOM file (PS3.10 §7.1)."""
+def part10(
+    ds: Dataset, transfer_syntax: str = ExplicitVRLittleEndian, implementation: str = IMPLEMENTATION_CLASS_UID
+) -> bytes:
+    """`ds` as the bytes of a DICOM file (PS3.10 §7.1); pydicom fills in what the data set says itself."""
     meta = FileMetaDataset()
-    meta.FileMetaInformationVersion = b"\0\1"
-    meta.MediaStorageSOPClassUID = ds.SOPClassUID
-    meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
     meta.TransferSyntaxUID = transfer_syntax
-    meta.ImplementationClassUID = IMPLEMENTATION_CLASS_UID
+    meta.ImplementationClassUID = implementation
     meta.ImplementationVersionName = "DICOMWEBCOURSE"
     ds.file_meta = meta
-    ds.preamble = b"\0" * 128
     buffer = io.BytesIO()
     dcmwrite(buffer, ds, enforce_file_format=True)
     return buffer.getvalue()
