@@ -1,7 +1,7 @@
 """What judges of several lessons share: predictions, replies, and a server that is only pretended."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -12,6 +12,8 @@ from requests.adapters import BaseAdapter
 from helpers.exercises import NotYet, describe, expect_type
 
 TOO_MANY = 1000  # requests to a pretended server; a loop that does not end gets there
+
+NUMBERS = ("no", "one", "two", "three", "four")
 
 
 def expect_predictions(given: Any, right: Mapping[str, Any], nudges: Mapping[str, str]) -> None:
@@ -29,6 +31,22 @@ def expect_predictions(given: Any, right: Mapping[str, Any], nudges: Mapping[str
         first = wrong[0]
         got = f'For "{first}" we got {describe(given[first])}.'
         raise NotYet(f"{len(right) - len(wrong)} of {len(right)} right. {got} {nudges[first]}")
+
+
+def expect_words(given: Any, names: Collection[str], words: Sequence[str]) -> dict[str, str]:
+    """The word that was given for each name, in lower case; "gray" is "grey". Raises NotYet where one is another.
+
+    >>> expect_words({"a": "Black "}, ["a"], ["black", "grey", "white"])
+    {'a': 'black'}
+    """
+    expect_type(given, dict)
+    if given.keys() != set(names):
+        raise NotYet(f"We got the keys {sorted(map(str, given))}; keep the {NUMBERS[len(names)]} of the cell.")
+    found = {name: str(word).strip().lower().replace("gray", "grey") for name, word in given.items()}
+    if unknown := sorted(set(found.values()) - set(words)):
+        listed = f"{', '.join(words[:-1])} and {words[-1]}"
+        raise NotYet(f"We got {', '.join(unknown)}. The {NUMBERS[len(words)]} words are {listed}.")
+    return found
 
 
 def expect_reply(answer: Any) -> requests.Response:

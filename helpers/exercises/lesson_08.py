@@ -6,8 +6,7 @@ import numpy
 import requests
 
 from helpers.exercises import NotYet, describe, exercise, expect_type, result_of
-
-LEVELS = {"black", "grey", "white"}
+from helpers.exercises.judging import expect_words
 
 
 @exercise(
@@ -20,13 +19,8 @@ LEVELS = {"black", "grey", "white"}
 )
 def shades_of_a_window(answer: Any) -> None:
     """Predict what is black, grey and white with centre 300 and width 1500."""
-    expect_type(answer, dict)
     right = {"air, -1000": "black", "fat, -90": "grey", "muscle, 50": "grey", "metal, 3000": "white"}
-    if answer.keys() != right.keys():
-        raise NotYet(f"We got the keys {sorted(map(str, answer))}; keep the four of the cell.")
-    given = {name: str(shade).strip().lower().replace("gray", "grey") for name, shade in answer.items()}
-    if unknown := sorted(set(given.values()) - LEVELS):
-        raise NotYet(f"We got {', '.join(unknown)}. The three words are black, grey and white.")
+    given = expect_words(answer, right, ["black", "grey", "white"])
     wrong = [name for name in right if given[name] != right[name]]
     if wrong:
         raise NotYet(f"You say that {wrong[0]} is {given[wrong[0]]}. Where does the window begin, where does it end?")

@@ -5,8 +5,7 @@ from typing import Any
 import requests
 
 from helpers.exercises import NotYet, describe, exercise, expect_type, result_of
-
-STATES = {"value", "empty", "absent"}
+from helpers.exercises.judging import expect_words
 
 
 @exercise(
@@ -19,13 +18,8 @@ STATES = {"value", "empty", "absent"}
 )
 def states_of_attributes(answer: Any) -> None:
     """Predict which attributes have a value, are empty, or are absent."""
-    expect_type(answer, dict)
     right = {"PatientName": "empty", "PatientID": "value", "PatientSex": "absent", "Rows": "value"}
-    if answer.keys() != right.keys():
-        raise NotYet(f"We got the keys {sorted(map(str, answer))}; keep the four of the cell.")
-    given = {keyword: str(state).strip().lower() for keyword, state in answer.items()}
-    if unknown := sorted(set(given.values()) - STATES):
-        raise NotYet(f"We got {', '.join(unknown)}. The three words are value, empty and absent.")
+    given = expect_words(answer, right, ["value", "empty", "absent"])
     for keyword, state in right.items():
         if given[keyword] == state:
             continue
