@@ -27,6 +27,7 @@ from dicom_emulator.api.bulk_update import BULK_UPDATE
 from dicom_emulator.api.delete import DELETE
 from dicom_emulator.api.export import EXPORT
 from dicom_emulator.api.operations import RETRIEVE_OPERATION
+from dicom_emulator.api.paths import A_SERIES, INSTANCE, STUDY, TAG, WORKITEM
 from dicom_emulator.api.rendered import RETRIEVE_RENDERED
 from dicom_emulator.api.retrieve import RETRIEVE, RETRIEVE_FRAMES, RETRIEVE_METADATA
 from dicom_emulator.api.store import STORE, STORE_OR_REPLACE
@@ -46,12 +47,6 @@ from dicom_emulator.operations import Operations
 from dicom_emulator.settings import Settings
 from dicom_emulator.wire.auth import TokenIssuer
 from dicom_emulator.wire.responses import ServiceJson
-
-STUDY = "/studies/{study}"
-A_SERIES = STUDY + "/series/{series}"
-INSTANCE = A_SERIES + "/instances/{instance}"
-TAG = "/extendedquerytags/{tag}"
-WORKITEM = "/workitems/{workitem}"
 
 ROUTES = [
     Resource("/studies", GET=search.STUDIES, POST=STORE, PUT=STORE_OR_REPLACE),

@@ -8,14 +8,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from dicom_emulator.api.operations import accepted
-from dicom_emulator.api.parameters import json_body
+from dicom_emulator.api.parameters import json_body, lower_names
 from dicom_emulator.api.transaction import Call, Transaction, malformed_uid
 from dicom_emulator.archive import bulk_update, operations
 from dicom_emulator.archive.bulk_update import Changes
 from dicom_emulator.archive.operations import Operation
 from dicom_emulator.blocking import run_blocking
-from dicom_emulator.dicom.attributes import tag_text, tags_of, vr_of
-from dicom_emulator.dicom.dicom_json import PN_GROUPS
+from dicom_emulator.dicom.attributes import parse_hex_tag, tag_text, tags_of, vr_of
+from dicom_emulator.dicom.dicom_json import PN_GROUPS, name_text
 from dicom_emulator.dicom.part10 import TEXT, Element
 from dicom_emulator.dicom.validation import full_fault, is_uid
 from dicom_emulator.errors import BadRequest, Conflict, InvalidParameter
@@ -47,7 +47,7 @@ async def bind(request: Request, version: Version) -> UpdateRequest:
     body = await json_body(request, InvalidParameter)
     if not isinstance(body, dict):
         raise InvalidParameter("$", "The JSON value is not an object.")
-    properties = {name.lower(): value for name, value in body.items()}
+    properties = lower_names(body)
     studies, changes = properties.get("studyinstanceuids"), properties.get("changedataset")
     if studies is not None and not (isinstance(studies, list) and all(isinstance(uid, str) for uid in studies)):
         raise InvalidParameter("$.studyInstanceUids", "The JSON value is not an array of strings.")
@@ -96,7 +96,7 @@ def read_changes(data_set: dict[str, Any]) -> Changes:
     changes: Changes = {}
     comments = []
     for key, element in data_set.items():
-        tag = int(key, 16) if len(key) == 8 and all(digit in "0123456789abcdefABCDEF" for digit in key) else None
+        tag = parse_hex_tag(key)
         if tag is None or tag not in UPDATABLE:
             comments.append(f"DICOM100: {tag_text(tag) if tag is not None else key} - {NOT_UPDATABLE}")
             continue
@@ -139,9 +139,8 @@ def text_of(vr: str, value: Any) -> str | None:
     if vr == "PN":
         if not isinstance(value, dict):
             return None
-        groups = [value.get(name, "") for name in PN_GROUPS]
-        known = value.keys() <= set(PN_GROUPS) and all(isinstance(group, str) for group in groups)
-        return "=".join(groups).rstrip("=") if known else None
+        known = value.keys() <= set(PN_GROUPS) and all(isinstance(group, str) for group in value.values())
+        return name_text(value) if known else None
     if vr in {"DS", "IS"} and isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
     return value if isinstance(value, str) else None

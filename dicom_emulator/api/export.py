@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from dicom_emulator.api.operations import accepted
-from dicom_emulator.api.parameters import json_body
+from dicom_emulator.api.parameters import json_body, lower_names
 from dicom_emulator.api.transaction import Call, Transaction
 from dicom_emulator.archive import export
 from dicom_emulator.archive.export import Destination
@@ -36,22 +36,18 @@ async def bind(request: Request, version: Version) -> ExportRequest:
     body = await json_body(request)
     if not isinstance(body, dict):
         raise InvalidField("$", "The JSON value is not an object with a source and a destination.")
-    properties = lower(body)
+    properties = lower_names(body)
     source = typed(properties.get("source"), "Source", "identifiers") if properties.get("source") is not None else None
     destination = typed(properties.get("destination"), "Destination", "azureblob")
     container, address = read_destination(destination)
     return ExportRequest(read_source(source), container, address)
 
 
-def lower(properties: dict[str, Any]) -> dict[str, Any]:
-    return {name.lower(): value for name, value in properties.items()}
-
-
 def typed(value: Any, name: str, expected: str) -> dict[str, Any]:
     """The settings of a source or destination of the one type that there is. Raises InvalidField."""
     if not isinstance(value, dict):
         raise InvalidField(name, f"The {name} must be specified as an object with a type and settings.")
-    properties = lower(value)
+    properties = lower_names(value)
     kind, settings = properties.get("type"), properties.get("settings")
     if not isinstance(kind, str) or kind.lower() != expected:
         raise InvalidField(
@@ -59,7 +55,7 @@ def typed(value: Any, name: str, expected: str) -> dict[str, Any]:
         )
     if not isinstance(settings, dict):
         raise InvalidField(f"{name}.Settings", "The settings must be specified.")
-    return lower(settings)
+    return lower_names(settings)
 
 
 def read_source(settings: dict[str, Any] | None) -> list[Any] | None:

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from dicom_emulator.api.operations import accepted, operation_url
-from dicom_emulator.api.parameters import Parameters, json_body
+from dicom_emulator.api.parameters import Parameters, json_body, lower_names
 from dicom_emulator.api.search import parse_attribute
 from dicom_emulator.api.transaction import Call, Transaction
 from dicom_emulator.archive import extended_query_tags
@@ -57,7 +57,7 @@ async def bind_entries(request: Request, version: Version) -> list[dict[str, Any
 def bind_entry(number: int, entry: Any) -> dict[str, Any]:
     if not isinstance(entry, dict):
         raise InvalidField(f"$[{number}]", "The JSON value is not an extended query tag.")
-    properties = {name.lower(): value for name, value in entry.items()}
+    properties = lower_names(entry)
     for name in ("Path", "VR", "PrivateCreator", "Level"):
         value = properties.setdefault(name.lower(), None)
         if value is not None and not isinstance(value, str):

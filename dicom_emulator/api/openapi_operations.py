@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from dicom_emulator.api.paths import A_SERIES, INSTANCE, STUDY, TAG, WORKITEM
 from dicom_emulator.versions import Version
 
 Json = dict[str, Any]
@@ -259,11 +260,6 @@ def delete(name: str, what: str) -> Description:
     return Description(name, f"Delete {what}.", {204: None, 400: "text", 404: "text"})
 
 
-STUDY = "/studies/{study}"
-A_SERIES = STUDY + "/series/{series}"
-INSTANCE = A_SERIES + "/instances/{instance}"
-TAG = "/extendedquerytags/{tag}"
-WORKITEM = "/workitems/{workitem}"
 TAGS = content(many(of("ExtendedQueryTag")), "application/json")
 A_TAG = content(of("ExtendedQueryTag"), "application/json")
 ITEM_BODY = content(many(of("DataSet")), "application/dicom+json")

@@ -36,6 +36,11 @@ async def json_body(
         raise TooLarge(LARGEST) from None
 
 
+def lower_names(properties: dict[str, Any]) -> dict[str, Any]:
+    """A JSON object whose names the service reads in any case."""
+    return {name.lower(): value for name, value in properties.items()}
+
+
 class Parameters:
     """The query string's pairs, with names looked up in any case."""
 

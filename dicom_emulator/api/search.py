@@ -14,7 +14,7 @@ from dicom_emulator.archive import Archive
 from dicom_emulator.archive.extended_query_tags import ExtendedQueryTag, extended_query_tags, value_key
 from dicom_emulator.archive.query import Condition, Query, search
 from dicom_emulator.blocking import run_blocking
-from dicom_emulator.dicom.attributes import IDENTIFIERS, SEARCHABLE, Attribute, tags_of
+from dicom_emulator.dicom.attributes import IDENTIFIERS, SEARCHABLE, Attribute, parse_hex_tag, tags_of
 from dicom_emulator.dicom.validation import is_date, is_date_time, is_time
 from dicom_emulator.errors import BadRequest
 from dicom_emulator.versions import Version
@@ -144,9 +144,8 @@ def build_query(
 
 def parse_attribute(key: str) -> int | None:
     """The tag that a keyword or eight hex digits name; None where neither fits."""
-    if re.fullmatch(r"[0-9A-Fa-f]{8}", key):
-        return int(key, 16)
-    return tag_for_keyword(key) if key else None
+    tag = parse_hex_tag(key)
+    return tag_for_keyword(key) if tag is None and key else tag
 
 
 def condition(

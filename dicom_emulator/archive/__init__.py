@@ -14,7 +14,7 @@ from dicom_emulator.archive.files import DataDirInUse, Files
 from dicom_emulator.archive.index import Index, WrongSchema
 from dicom_emulator.archive.ingest import AlreadyExists, NewInstance
 from dicom_emulator.archive.query import fold
-from dicom_emulator.archive.snapshots import Snapshots
+from dicom_emulator.archive.snapshots import Snapshots, file_names
 from dicom_emulator.dicom import frames
 from dicom_emulator.dicom.attributes import CORE
 
@@ -24,12 +24,13 @@ INDEXED = {
     level: [attribute for attribute in CORE.values() if attribute.level == level and attribute.vr != "UI"]
     for level in ("study", "series")
 }
-FROM = """
-FROM instance JOIN series USING (series_key) JOIN study ON study.study_key = instance.study_key
-JOIN metadata ON metadata.watermark = instance.watermark
+WHERE = """
+JOIN series USING (series_key) JOIN study ON study.study_key = instance.study_key
 LEFT JOIN original ON original.watermark = instance.watermark
 WHERE study.partition_key = ? AND study.StudyInstanceUID = ?
 """
+FROM = f"FROM instance {WHERE}"
+FROM_METADATA = f"FROM instance JOIN metadata USING (watermark) {WHERE}"
 CURRENT = "instance.watermark, instance.file, instance.size"
 ORIGINAL = (
     "COALESCE(original_watermark, instance.watermark) AS watermark, COALESCE(original.file, instance.file) AS file,"
@@ -39,7 +40,6 @@ CURRENT_METADATA = "instance.watermark, metadata.json"
 ORIGINAL_METADATA = (
     "COALESCE(original_watermark, instance.watermark) AS watermark, COALESCE(original.json, metadata.json) AS json"
 )
-ALL_FILES = "SELECT file FROM instance UNION ALL SELECT file FROM original"
 KEPT = {"secret", "partition"}  # tables that a reset does not empty
 WHERE_LEVEL = ("", "AND series.SeriesInstanceUID = ? ", "AND instance.SOPInstanceUID = ? ")
 
@@ -82,7 +82,7 @@ class Archive:
         self.snapshots = Snapshots(data_dir, self.index, self.files)
         self._creating: set[tuple[int, str, str, str]] = set()
         self._creating_lock = threading.Lock()
-        self.files.sweep({name for (name,) in self.index.reader.execute(ALL_FILES)})
+        self.files.sweep(file_names(self.index.reader))
 
     @contextmanager
     def creating(self, partition: int, identifiers: tuple[str, str, str]) -> Iterator[bool]:
@@ -145,7 +145,7 @@ class Archive:
         original: of the version before the first bulk update.
         """
         rows = self.index.reader.execute(
-            f"SELECT {ORIGINAL_METADATA if original else CURRENT_METADATA} {FROM}"
+            f"SELECT {ORIGINAL_METADATA if original else CURRENT_METADATA} {FROM_METADATA}"
             f" {''.join(WHERE_LEVEL[: len(identifiers)])} ORDER BY instance.watermark",
             (partition, *identifiers),
         ).fetchall()
@@ -168,7 +168,7 @@ class Archive:
     def reset(self) -> None:
         """Forget everything, as if the archive were new. The secret of the tokens stays."""
         with self.index.transaction() as transaction:
-            names = [name for (name,) in transaction.execute(ALL_FILES)]
+            names = file_names(transaction)
             transaction.execute("PRAGMA defer_foreign_keys = ON")
             tables = transaction.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
             for (table,) in tables:

@@ -93,7 +93,7 @@ def new_version(archive: "Archive", instance: "StoredInstance", changes: Changes
     incoming: Path = archive.files.new_incoming()
     try:
         before = part10.read(instance.path)
-        rewrite(instance.path, incoming, changes)
+        rewrite(before, instance.path, incoming, changes)
         after = part10.read(incoming)
         if dicom_json.to_json(before, changed(changes)) != dicom_json.to_json(after, changed(changes)):
             raise CannotRewrite("The new values need a character set in which the file's other texts would not read.")

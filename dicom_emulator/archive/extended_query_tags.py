@@ -12,6 +12,7 @@ from dicom_emulator.archive.operations import Operation
 from dicom_emulator.archive.query import fold
 from dicom_emulator.archive.ticks import now
 from dicom_emulator.dicom.attributes import Attribute, hex_tag
+from dicom_emulator.dicom.json_data_set import text_of
 from dicom_emulator.dicom.validation import minimum_rule
 
 if TYPE_CHECKING:
@@ -159,7 +160,7 @@ def value_key(vr: str, value: Any) -> str | int | float:
         return int(value) if vr == "IS" else float(value) if isinstance(value, str) else value
     if vr in {"DT", "TM"}:
         return moment_key(vr, value)
-    return fold(person_name(value) if vr == "PN" else str(value), vr)
+    return fold(text_of(value), vr)
 
 
 def moment_key(vr: str, text: str) -> str:
@@ -171,14 +172,6 @@ def moment_key(vr: str, text: str) -> str:
     earliest = "00010101000000.000000" if vr == "DT" else "000000.000000"
     given = re.split("[+-]", text.strip(" \0"))[0]
     return given + earliest[len(given) :]
-
-
-def person_name(value: Any) -> str:
-    """The component groups of DICOM JSON as one text again."""
-    if not isinstance(value, dict):
-        return str(value)
-    groups = [value.get(name, "") for name in ("Alphabetic", "Ideographic", "Phonetic")]
-    return "=".join(groups).rstrip("=")
 
 
 def creator_tag(tag: int) -> int:
@@ -228,8 +221,7 @@ def index_fault(tag: NewTag, vr: str, value: Any) -> str | None:
     """Why a value cannot be indexed, or None. NULs at its end are forgiven."""
     if vr != tag.vr:
         return WRONG_VR
-    text = person_name(value) if vr == "PN" else str(value)
-    broken = minimum_rule(vr, text.rstrip("\0"))
+    broken = minimum_rule(vr, text_of(value).rstrip("\0"))
     return broken.short if broken else None
 
 

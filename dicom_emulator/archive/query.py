@@ -14,6 +14,7 @@ from dicom_emulator.dicom.attributes import (
     hex_tag,
     tag_of,
 )
+from dicom_emulator.dicom.dicom_json import name_groups
 
 STUDY_INSTANCES = tag_of("NumberOfStudyRelatedInstances")
 SERIES_INSTANCES = tag_of("NumberOfSeriesRelatedInstances")
@@ -171,10 +172,7 @@ def from_index(reader: sqlite3.Connection, row: sqlite3.Row, query: Query) -> di
 
 
 def index_value(attribute: Attribute, text: str) -> Any:
-    if attribute.vr != "PN":
-        return text
-    groups = zip(("Alphabetic", "Ideographic", "Phonetic"), text.split("="), strict=False)
-    return {name: group for name, group in groups if group}
+    return name_groups(text) if attribute.vr == "PN" else text
 
 
 def from_metadata(reader: sqlite3.Connection, row: sqlite3.Row, query: Query) -> dict[str, Any]:

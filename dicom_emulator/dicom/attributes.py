@@ -1,5 +1,6 @@
 """Attributes by keyword or tag, and those that the service indexes (conformance statement, searchable attributes)."""
 
+import re
 from dataclasses import dataclass
 
 from pydicom.datadict import dictionary_VR, keyword_for_tag, tag_for_keyword
@@ -22,6 +23,15 @@ def hex_tag(tag: int) -> str:
     '0020000D'
     """
     return f"{tag:08X}"
+
+
+def parse_hex_tag(text: str) -> int | None:
+    """The tag that eight hex digits write, None where they are none.
+
+    >>> parse_hex_tag("0020000d") == 0x0020000D, parse_hex_tag("+020000d")
+    (True, None)
+    """
+    return int(text, 16) if re.fullmatch("[0-9A-Fa-f]{8}", text) else None
 
 
 def tag_text(tag: int) -> str:

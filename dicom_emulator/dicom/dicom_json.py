@@ -4,7 +4,7 @@ import json
 import math
 import struct
 from decimal import Decimal, InvalidOperation
-from typing import Callable, Collection, Iterator
+from typing import Callable, Collection, Iterator, Mapping
 
 from dicom_emulator.dicom.attributes import hex_tag
 from dicom_emulator.dicom.part10 import BINARY, DataSet, Element, texts
@@ -78,8 +78,22 @@ def text_json(text: str) -> str:
     return json.dumps(text, ensure_ascii=False) if text else "null"
 
 
+def name_groups(text: str) -> dict[str, str]:
+    """The component groups of a person name by their names in DICOM JSON, without those that are empty.
+
+    >>> name_groups("Doe^Jane==jane")
+    {'Alphabetic': 'Doe^Jane', 'Phonetic': 'jane'}
+    """
+    return {name: group for name, group in zip(PN_GROUPS, text.split("="), strict=False) if group}
+
+
+def name_text(groups: Mapping[str, str]) -> str:
+    """The component groups as one text again."""
+    return "=".join(groups.get(name, "") for name in PN_GROUPS).rstrip("=")
+
+
 def person_name_json(text: str) -> str:
-    groups = {name: group for name, group in zip(PN_GROUPS, text.split("="), strict=False) if group}
+    groups = name_groups(text)
     return json.dumps(groups, ensure_ascii=False) if groups else "null"
 
 

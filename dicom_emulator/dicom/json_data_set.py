@@ -10,8 +10,9 @@ from typing import Any, Iterator
 
 from pydicom.datadict import dictionary_VR
 
-from dicom_emulator.dicom.attributes import hex_tag, name_of, tag_of
-from dicom_emulator.dicom.dicom_json import PN_GROUPS, decimal_json, integer_json
+from dicom_emulator.dicom.attributes import hex_tag, name_of, parse_hex_tag, tag_of
+from dicom_emulator.dicom.dicom_json import PN_GROUPS, decimal_json, integer_json, name_text
+from dicom_emulator.dicom.part10 import BINARY
 
 DataSet = dict[str, dict[str, Any]]  # attributes by their eight hex digits, as in the JSON
 
@@ -19,7 +20,6 @@ DEEPEST = 64  # levels of JSON, as .NET reads them
 LIMITS = {"US": (0, 2**16), "SS": (-(2**15), 2**15), "UL": (0, 2**32), "SL": (-(2**31), 2**31)}
 LIMITS |= {"UV": (0, 2**64), "SV": (-(2**63), 2**63), "IS": (-(2**31), 2**31)}
 TEXT = {"AE", "AS", "CS", "DA", "DT", "LO", "LT", "SH", "ST", "TM", "UC", "UI", "UR", "UT"}
-BINARY = {"OB", "OD", "OF", "OL", "OV", "OW", "UN"}
 FLOATS = {"FL", "FD"}
 BEYOND_FLOATS = Decimal("1.8e308")
 NOT_FINITE = {"NaN", "Infinity", "-Infinity"}
@@ -50,9 +50,9 @@ def read_data_set(value: Any, path: str, depth: int) -> DataSet:
         raise Malformed(path, f"The data set is nested deeper than {DEEPEST} levels.")
     found: DataSet = {}
     for key, attribute in value.items():
-        if not re.fullmatch(r"[0-9A-Fa-f]{8}", key):
+        tag = parse_hex_tag(key)
+        if tag is None:
             raise Malformed(path, "The name of an attribute must be a tag of eight hexadecimal digits.")
-        tag = int(key, 16)
         if hex_tag(tag) in found:
             raise Malformed(path, f"The attribute {name_of(tag)} is there twice.")
         if tag & 0xFFFF:
@@ -124,7 +124,7 @@ def fits(vr: str, value: Any) -> bool:
             return -BEYOND_FLOATS < value < BEYOND_FLOATS and math.isfinite(float(value))
         return isinstance(value, str) and value in NOT_FINITE
     if vr == "AT":
-        return isinstance(value, str) and bool(re.fullmatch(r"[0-9A-Fa-f]{8}", value))
+        return isinstance(value, str) and parse_hex_tag(value) is not None
     return vr in TEXT and isinstance(value, str)
 
 
@@ -176,7 +176,7 @@ def text_of(value: Any) -> str:
     ('Doe^Jane==jane', '')
     """
     if isinstance(value, dict):
-        return "=".join(value.get(group, "") for group in PN_GROUPS).rstrip("=")
+        return name_text(value)
     return "" if value is None else str(value)
 
 

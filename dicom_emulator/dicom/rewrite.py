@@ -24,7 +24,6 @@ from dicom_emulator.dicom.part10 import (
     Part10,
     data_set_bytes,
     names_its_vr,
-    read,
     read_meta,
 )
 
@@ -36,12 +35,11 @@ class CannotRewrite(ValueError):
     """The file's character set does not have the letters."""
 
 
-def rewrite(path: Path, target: Path, changes: Mapping[int, tuple[str, str]]) -> None:
-    """Write the file `path` to `target` with other values.
+def rewrite(file: Part10, path: Path, target: Path, changes: Mapping[int, tuple[str, str]]) -> None:
+    """Write the file `path`, which was read as `file`, to `target` with other values.
 
     changes: VR and text by tag; VRs with a length of two bytes only, at the top level. Raises CannotRewrite.
     """
-    file = read(path)
     elements = encoded(file, changes)
     with path.open("rb") as old, target.open("xb") as new:
         head = old.read(132)
