@@ -98,3 +98,4 @@ def test_the_routes_in_the_readme_are_those_of_the_program() -> None:
         if isinstance(route, Resource)
     }
     assert {row[0].strip("`"): row[1] for row in ROUTES_TABLE} == served
+    assert ABSENT_TABLE, "the table of what is not there has no row that is checked"

@@ -38,6 +38,10 @@ def reply(capsys: pytest.CaptureFixture[str], number: str, answers: Answers) -> 
     return capsys.readouterr().out
 
 
+def test_every_lesson_has_exercises() -> None:
+    assert WITH_EXERCISES == [name[:2] for name in LESSONS]
+
+
 def test_every_exercise_is_tried() -> None:
     assert CASES.keys() == exercises().keys()
 

@@ -33,10 +33,7 @@ def solved(notebook: NotebookNode) -> Iterator[str]:
             yield number[1]
 
 
-WITH_EXERCISES = [name for name in LESSONS if solutions(read(FOLDER / f"{name}.ipynb"))]
-
-
-@pytest.mark.parametrize("name", WITH_EXERCISES)
+@pytest.mark.parametrize("name", LESSONS)
 def test_the_solutions_of_a_lesson_are_right(name: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     notebook = read(FOLDER / f"{name}.ipynb")
     numbers = list(solved(notebook))
@@ -50,4 +47,4 @@ def test_the_solutions_of_a_lesson_are_right(name: str, tmp_path_factory: pytest
     printed = ["".join(output.get("text", "") for output in cell.outputs) for cell in code_cells(done)]
     replies = [line for text in printed for line in text.splitlines() if re.match("[○✗✓] Exercise", line)]
     assert [line for line in replies if not line.startswith("✓")] == []
-    assert len(replies) == len(numbers)
+    assert len(replies) == len(numbers) > 0
