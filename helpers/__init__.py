@@ -4,7 +4,16 @@ from helpers.auth import BearerAuth, InsecureAddress, NotSignedIn
 from helpers.errors import HelperError
 from helpers.exchange import NothingRaised, expect, short, show_exchange
 from helpers.exercises import NoSuchExercise, check, hint, progress
-from helpers.frames import FrameError, decode_frame, read_picture, show_film, show_frame, show_frames, show_strip
+from helpers.frames import (
+    FrameError,
+    decode_frame,
+    read_picture,
+    show_film,
+    show_frame,
+    show_frames,
+    show_slider,
+    show_strip,
+)
 from helpers.lesson import Lesson, LessonError, start_lesson
 from helpers.multipart import (
     MalformedBody,
@@ -72,6 +81,7 @@ __all__ = [
     "show_frame",
     "show_frames",
     "show_plot",
+    "show_slider",
     "show_strip",
     "start_lesson",
     "uid_of_instance",

@@ -6,6 +6,7 @@ import io
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from html import escape
 from typing import Any
 
 import numpy
@@ -216,6 +217,53 @@ def show_film(film: numpy.ndarray, title: str, alt: str, seconds: float = 0.15, 
     print(f"Picture that moves: {alt}")
 
 
+def show_slider(film: numpy.ndarray, title: str, alt: str) -> None:
+    """One frame of a film at a time, and a slider that chooses it; print the facts about the film, and `alt`.
+
+    `film`: (frames, rows, columns) of uint8, grey. The slider follows the mouse, a finger and the arrow keys. All frames
+    are in the page: moving it asks no server and no kernel. Where a page may run nothing, as on GitHub, the first frame
+    is seen. Raises FrameError for colour.
+    """
+    from IPython.display import display
+
+    if film.ndim != 3 or film.dtype != numpy.uint8:
+        raise FrameError("a slider takes grey frames of 8 bits: an array (frames, rows, columns) of uint8")
+    display(Slider(film, alt))
+    print(facts(film, title))
+    print(f"Picture with a slider: {alt}")
+
+
+# The frames stand side by side in one picture, seen through a window that is as wide as one of them.
+MOVE_SLIDER = (
+    "const film=this.closest('figure');film.querySelector('output').value=this.value;"
+    "film.querySelector('img').style.marginLeft=(1-this.value)*100+'%'"
+)
+
+
+class Slider:
+    """A film as HTML with a slider, off which JupyterLab's shortcuts are kept: arrow keys would go to the next cell."""
+
+    def __init__(self, film: numpy.ndarray, alt: str) -> None:
+        self.film = film
+        self.alt = alt
+
+    def __repr__(self) -> str:
+        return f"[picture with a slider: {self.alt}]"
+
+    def _repr_html_(self) -> str:
+        count, rows, columns = self.film.shape
+        width = columns * enlargement(self.film)
+        strip = base64.b64encode(gif(numpy.concatenate(self.film, axis=1))).decode()
+        return (
+            f'<figure style="margin:0;width:{width}px"><div style="overflow:hidden">'
+            f'<img alt="{escape(self.alt)}" src="data:image/gif;base64,{strip}" '
+            f'style="display:block;max-width:none;width:{100 * count}%;image-rendering:pixelated"></div>'
+            f'<label style="display:flex;gap:.5em">Frame <input type="range" min="1" max="{count}" value="1" '
+            f'data-lm-suppress-shortcuts="true" oninput="{MOVE_SLIDER}" style="flex:1;min-width:0">'
+            f'<span style="white-space:nowrap"><output>1</output> of {count}</span></label></figure>'
+        )
+
+
 class Picture:
     """A PNG image with its description, for every front end: VS Code takes the plain text, nbconvert the metadata."""
 
@@ -260,14 +308,28 @@ def draw(frames: Mapping[str, numpy.ndarray], height: float = HEIGHT, columns: i
 
 
 def animated(film: numpy.ndarray, seconds: float, times: int) -> bytes:
-    """`film` as an animated PNG file, its pixels enlarged in whole numbers to about the height of other pictures."""
+    """`film` as an animated PNG file, about as high as other pictures."""
     from PIL import Image
 
-    enlarged = max(1, int(HEIGHT * DOTS_PER_INCH) // film.shape[1])
-    frames = [Image.fromarray(frame.repeat(enlarged, axis=0).repeat(enlarged, axis=1)) for frame in film]
+    times_larger = enlargement(film)
+    frames = [Image.fromarray(frame.repeat(times_larger, axis=0).repeat(times_larger, axis=1)) for frame in film]
     png = io.BytesIO()
     frames[0].save(png, "PNG", save_all=True, append_images=frames[1:], duration=round(1000 * seconds), loop=times)
     return png.getvalue()
+
+
+def enlargement(film: numpy.ndarray) -> int:
+    """How many dots of the screen a pixel is wide, so that frames are about as high as other pictures."""
+    return max(1, int(HEIGHT * DOTS_PER_INCH) // film.shape[1])
+
+
+def gif(pixels: numpy.ndarray) -> bytes:
+    """Grey pixels as a GIF file, whose bytes are the same on every machine; those of a PNG file are not."""
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "GIF")
+    return file.getvalue()
 
 
 def drawable(pixels: numpy.ndarray) -> numpy.ndarray:

@@ -150,6 +150,31 @@ def test_an_exercise_is_answered_at_once(page: Page) -> None:
         expect(reply).to_contain_text(begins)
 
 
+def test_a_slider_leafs_through_a_film(page: Page, lab: str) -> None:
+    page.goto(f"{lab}/lab/tree/notebooks/08-pictures.ipynb?token={TOKEN}&reset")
+    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
+    choose(page, "Edit", "Clear Outputs of All Cells")
+    choose(page, "Run", "Run All Cells")
+    figure = page.locator("figure", has=page.get_by_role("slider"))
+    frame = figure.get_by_role("img")
+    expect(frame).to_be_visible()
+    assert frame.evaluate("image => image.complete && image.naturalWidth") == 12 * 80
+    slider = figure.get_by_role("slider", name="Frame")
+    slider.focus()
+    here = page.locator(".jp-mod-active", has=slider)
+    expect(here).to_have_count(1)
+
+    seen = [figure.locator("div").screenshot()]
+    for key, number in (("ArrowRight", 2), ("ArrowRight", 3), ("ArrowLeft", 2), ("End", 12)):
+        page.keyboard.press(key)
+        expect(figure.locator("output")).to_have_text(str(number))
+        seen.append(figure.locator("div").screenshot())
+    first, second, third, again, last = seen
+    assert len({first, second, third, last}) == 4, "each number should show another frame"
+    assert again == second
+    expect(here).to_have_count(1)  # the arrow keys belong to the slider, not to the notebook
+
+
 def test_the_file_browser_shows_the_repository(page: Page) -> None:
     page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
     page.locator(".jp-BreadCrumbs-home").click()

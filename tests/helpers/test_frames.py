@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import re
 from pathlib import Path
 
 import numpy
@@ -23,6 +24,7 @@ from helpers.frames import (
     show_film,
     show_frame,
     show_frames,
+    show_slider,
     show_strip,
 )
 
@@ -290,6 +292,24 @@ def test_a_film_moves_and_comes_to_a_standstill(capsys: pytest.CaptureFixture[st
 def test_a_film_in_colour(shown: list[Picture]) -> None:
     show_film(numpy.full((2, 300, 4, 3), (9, 8, 7), "uint8"), title="t", alt="Brown")
     assert Image.open(io.BytesIO(shown[0].png)).convert("RGB").getpixel((0, 0)) == (9, 8, 7)
+
+
+def test_a_slider_holds_every_frame_and_says_what_it_shows(capsys: pytest.CaptureFixture[str], shown: list) -> None:
+    film = numpy.arange(3 * 20 * 30).reshape(3, 20, 30).astype("uint8")
+    show_slider(film, title="dawn", alt='Black becomes "white"')
+    html = shown[0]._repr_html_()
+    strip = base64.b64decode(re.search('src="data:image/gif;base64,([^"]+)"', html)[1])
+    assert (numpy.asarray(Image.open(io.BytesIO(strip)).convert("L")) == numpy.concatenate(film, axis=1)).all()
+    assert 'alt="Black becomes &quot;white&quot;"' in html
+    assert 'type="range" min="1" max="3" value="1"' in html and "<output>1</output> of 3" in html
+    assert "width:390px" in html and "width:300%" in html, "13 dots a pixel; three frames side by side"
+    assert capsys.readouterr().out.splitlines()[1:] == ['Picture with a slider: Black becomes "white"']
+
+
+@pytest.mark.parametrize("film", [numpy.zeros((2, 3, 4, 3), "uint8"), numpy.zeros((2, 3, 4), "int16")])
+def test_a_slider_takes_grey_bytes(film: numpy.ndarray) -> None:
+    with pytest.raises(FrameError, match="grey frames of 8 bits"):
+        show_slider(film, title="t", alt="a")
 
 
 @pytest.fixture

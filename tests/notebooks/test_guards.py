@@ -4,10 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy
 import pytest
 from nbformat.v4 import new_output
 from nbformat.validator import DuplicateCellId
 
+from helpers.frames import Slider
 from tests.notebooks import guards
 from tests.notebooks.conftest import CLOSING, TITLE, good_notebook, picture, printed, prose
 from tests.notebooks.store import LessonFailed
@@ -215,6 +217,11 @@ def test_html_beside_its_text_passes(broken: Write) -> None:
     assert guards.html_is_plain(path) == guards.no_times(path) == []
 
 
+def test_a_slider_passes(broken: Write) -> None:
+    html = Slider(numpy.zeros((3, 4, 5), "uint8"), "Nothing but black")._repr_html_()
+    assert guards.html_is_plain(broken(shown(html, **{"text/plain": "a"}))) == []
+
+
 def test_html_without_text_is_noticed(broken: Write) -> None:
     assert guards.html_is_plain(broken(shown("<p>a</p>"))) == ["code cell 1 shows HTML without the same as text"]
 
@@ -229,6 +236,9 @@ def test_html_without_text_is_noticed(broken: Write) -> None:
         "<style>p{background:url(//a.example)}</style>",
         "<style>@import 'a.css'</style>",
         "<iframe></iframe>",
+        """<p oninput="f(); const film=this.closest('figure')">a</p>""",
+        '<img src="data:image/gif;base64,AA==">',
+        '<img alt="" src="data:image/gif;base64,AA==">',
     ],
 )
 def test_html_that_runs_or_fetches_is_noticed(html: str, broken: Write) -> None:
