@@ -11,8 +11,10 @@ import pytest
 import run
 from tests.clients import orthanc
 from tests.notebooks.outputs import image_differences
+from tests.notebooks.status import Status
 
 ROOT = Path(__file__).parent
+STATUS = Status(server="emulator")
 ON_CI = os.environ.get("CI") == "true"
 
 # The way by which notebooks in any front end find the package `helpers`. As a module it would be that package's double.
@@ -71,3 +73,11 @@ def pytest_runtest_call(item: pytest.Item) -> Any:
         found = image_differences(item.cell.outputs, item.test_outputs)
         assert not found, "; ".join(found)
     return result
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    STATUS.note(report)
+
+
+def pytest_sessionfinish() -> None:
+    STATUS.save()

@@ -6,6 +6,7 @@
   test       run all tests, notebooks included
   notebooks  run the lessons again and store what they print now
   emulator   start the DICOM service emulator alone
+  site       build the course and the manuals as web pages, and as a PDF
 
 Each makes .venv and installs what it needs first. That takes about a minute, once.
 What follows the command goes to the program behind it:
@@ -20,6 +21,7 @@ What follows the command goes to the program behind it:
   python3 run.py notebooks 02 04                 two of them
   python3 run.py emulator --port 8080            the emulator's own options
   python3 run.py emulator --help                 which are listed this way
+  python3 run.py site --pdf                      in build/site; no network is needed once the packages are there
 """
 
 # Standard library only, and nothing newer than Python 3.8: an old Python must get far enough to be told what it lacks.
@@ -43,6 +45,7 @@ LOG = VENV / "install.log"
 OLDEST_PYTHON = (3, 11)
 FIRST_LESSON = "notebooks/00-start-here.ipynb"
 FOR_LESSONS = ["requirements.txt"]
+FOR_SITE = ["requirements.txt", "docs/requirements.txt"]
 FOR_TESTS = ["requirements.txt", "tests/requirements.txt"]
 PYTHON_COMMAND = "py" if os.name == "nt" else "python3"
 
@@ -405,6 +408,12 @@ def emulator(arguments: list[str]) -> int:
     return hand_over([str(python), "-m", "dicom_emulator", *arguments], env, folder=os.getcwd())
 
 
+def site(arguments: list[str]) -> int:
+    # The helpers' docstrings are read from the modules themselves; a folder among the arguments is the caller's.
+    env = {**environment(), "PYTHONPATH": str(ROOT)}
+    return hand_over([str(prepare(FOR_SITE)), str(ROOT / "docs" / "build.py"), *arguments], env, folder=os.getcwd())
+
+
 def hand_over(command: list[str], env: dict[str, str], folder: str = str(ROOT)) -> int:
     """Become `command`, so that its signals, its output and its exit code are its own."""
     os.chdir(folder)
@@ -420,7 +429,15 @@ def hand_over(command: list[str], env: dict[str, str], folder: str = str(ROOT)) 
             continue
 
 
-COMMANDS = {"lab": lab, "start": start, "doctor": doctor, "test": test, "notebooks": notebooks, "emulator": emulator}
+COMMANDS = {
+    "lab": lab,
+    "start": start,
+    "doctor": doctor,
+    "test": test,
+    "notebooks": notebooks,
+    "emulator": emulator,
+    "site": site,
+}
 
 
 def main(arguments: list[str]) -> int:
