@@ -26,6 +26,7 @@ NEEDS = {
     "tests/browser": (("chromium",), "chromium"),
     "tests/clients/test_javascript.py": (("node", "npm"), "nodejs npm"),
     "tests/clients/test_ohif.py": (("chromium", "npm"), "chromium npm"),
+    "tests/workflows": (("node", "npm"), "nodejs npm"),
     "tests/clients/test_curl.py": (("sh", "curl"), "curl"),
 }
 

@@ -19,7 +19,7 @@ def test_without_programs_their_tests_are_left_out_at_home_only(on_ci: bool, tmp
     environment = {name: value for name, value in os.environ.items() if name != "CI"} | {"PATH": str(tmp_path)}
     command = [sys.executable, "-m", "pytest", "--collect-only", "-o", "addopts=", "-p", "no:cacheprovider"]
     output = subprocess.run(
-        [*command, "tests/clients", "tests/browser"],
+        [*command, "tests/clients", "tests/browser", "tests/workflows"],
         cwd=ROOT,
         env=environment | ({"CI": "true"} if on_ci else {}),
         capture_output=True,
@@ -29,10 +29,11 @@ def test_without_programs_their_tests_are_left_out_at_home_only(on_ci: bool, tmp
         "tests/browser": "chromium",
         "tests/clients/test_javascript.py": "nodejs npm",
         "tests/clients/test_ohif.py": "chromium npm",
+        "tests/workflows": "nodejs npm",
         "tests/clients/test_curl.py": "curl",
     }.items():
         line = f"LEFT OUT: {tests}, since a program is missing. On Debian: sudo apt-get install {packages}"
         assert (line in output.splitlines()) is not on_ci
-    for module in ("test_lab.py", "test_javascript.py", "test_ohif.py", "test_curl.py"):
+    for module in ("test_lab.py", "test_javascript.py", "test_ohif.py", "test_curl.py", "test_workflows.py"):
         assert (f"<Module {module}>" in output) is on_ci
     assert "<Module test_dicomweb_client.py>" in output

@@ -2,7 +2,6 @@
 
 import base64
 import json
-import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 from pydicom.encaps import generate_frames
 from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless
 
+from tests.copies import install_with_npm
 from tests.emulator.conftest import Service
 from tests.emulator.dicom_files import instance, path, uids
 from tests.emulator.storing import change_feed, is_empty
@@ -27,14 +27,7 @@ Run = Callable[..., Any]
 
 @pytest.fixture(scope="session")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """run.mjs beside the packages of package-lock.json, whose hashes npm checks. None of their scripts is run."""
-    folder = tmp_path_factory.mktemp("javascript")
-    for file in HERE.iterdir():
-        shutil.copy(file, folder)
-    command = [shutil.which("npm"), "ci", "--ignore-scripts", "--prefer-offline", "--no-audit", "--no-fund"]
-    done = subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return folder / "run.mjs"
+    return install_with_npm(HERE, tmp_path_factory.mktemp("javascript")) / "run.mjs"
 
 
 @pytest.fixture

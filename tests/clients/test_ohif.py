@@ -5,7 +5,6 @@ import functools
 import json
 import re
 import shutil
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -24,6 +23,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, Response, expect, sync_playwright
 from pydicom.uid import generate_uid
 
+from tests.copies import install_with_npm
 from tests.emulator.conftest import Service
 from tests.emulator.dicom_files import instance, path, uids
 from tests.emulator.pictures import (
@@ -144,11 +144,7 @@ def likeness(canvas: Image.Image | None, expected: Image.Image) -> float:
 def ohif() -> Iterator[Path]:
     """The viewer, built. npm checks the hash of package-lock.json, which names no dependencies: they are built in."""
     with TemporaryDirectory(prefix="ohif-") as folder:
-        for file in HERE.iterdir():
-            shutil.copy(file, folder)
-        command = [shutil.which("npm"), "ci", "--ignore-scripts", "--prefer-offline", "--no-audit", "--no-fund"]
-        done = subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
+        install_with_npm(HERE, Path(folder))
         yield Path(folder, "node_modules", "@ohif", "app", "dist")
 
 
