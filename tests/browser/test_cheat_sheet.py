@@ -6,10 +6,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Browser
 
 from helpers.exchange.words import FAILURE_REASONS, WARNING_REASONS
-from tests.browser.test_lab import CHROMIUM
+from tests.browser.conftest import CHROMIUM
 
 SHEET = Path(__file__).parents[2] / "notebooks" / "cheat-sheet.html"
 
@@ -22,13 +22,10 @@ def test_it_prints_on_one_page(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("width", [360, 1200])
-def test_it_fits_the_width_of_the_window(width: int) -> None:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM)
-        page = browser.new_page(viewport={"width": width, "height": 800})
+def test_it_fits_the_width_of_the_window(browser: Browser, width: int) -> None:
+    with browser.new_page(viewport={"width": width, "height": 800}) as page:
         page.goto(SHEET.as_uri())
         assert page.evaluate("document.documentElement.scrollWidth") <= width
-        browser.close()
 
 
 def test_it_has_every_reason_of_a_store_reply_and_nothing_from_elsewhere() -> None:

@@ -2,7 +2,6 @@
 
 import http.server
 import logging
-import shutil
 import subprocess
 import sys
 import threading
@@ -16,9 +15,8 @@ from pathlib import Path
 import numpy
 import pytest
 import requests
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from tests.browser.test_lab import CHROMIUM
 from tests.emulator.conftest import Service
 from tests.emulator.dicom_files import instance, path
 from tests.emulator.storing import own_emulator, search
@@ -27,17 +25,6 @@ SECONDS = 30
 PREFIX = "/proxy/1234"
 VIEWS = ["", "requests", "faults", "state", "connect", "more"]
 MARKUP = "<script>alert(1)</script>^<b>Bo</b>"  # without "=", which divides a name
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    chromium = shutil.which("chromium")
-    assert chromium, "there is no chromium; on Debian: apt-get install chromium"
-    expect.set_options(timeout=SECONDS * 1000)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

@@ -2,29 +2,59 @@
 
 import base64
 import json
-import shutil
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import requests
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
+from dicom_emulator.server import environment
 from tests.copies import copy_repository, free_port, run_of
+from tests.emulator.storing import own_emulator
 from tests.notebooks.outputs import png_images, unequal
 from tests.notebooks.store import code_cells, read
+from tests.test_repository import ROOT
 
 TOKEN = "browser-test"
-CHROMIUM = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 SECONDS = 60
 # Cells out of sight are left out of the page unless JupyterLab is told otherwise; the test looks at all of them.
 ALL_CELLS = {"windowingMode": "none"}
+LESSONS = [path.stem for path in sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))]
+# Texts whose colour is too near to what lies behind them: [[text, colour, ground, ratio], …].
+FAINT = """selector => {
+    const rgb = (css) => css.match(/[\\d.]+/g).map(Number);
+    const light = ([r, g, b]) => [r, g, b].map((v) => v / 255).map((v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+        .reduce((sum, v, index) => sum + v * [0.2126, 0.7152, 0.0722][index], 0);
+    const ground = (element) => {
+        for (let each = element; each; each = each.parentElement) {
+            const colour = rgb(getComputedStyle(each).backgroundColor);
+            if ((colour[3] ?? 1) > 0.5) return colour;
+        }
+        return [255, 255, 255];
+    };
+    const faint = [];
+    for (const root of document.querySelectorAll(selector)) {
+        const texts = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
+        while (texts.nextNode()) {
+            const element = texts.currentNode.parentElement, text = texts.currentNode.data.trim();
+            if (!text || element.closest('style, script, svg') || !element.checkVisibility()) continue;
+            const style = getComputedStyle(element), size = parseFloat(style.fontSize);
+            const large = size >= 24 || (size >= 18.66 && Number(style.fontWeight) >= 700);
+            const [one, other] = [light(rgb(style.color)), light(ground(element))].sort((a, b) => b - a);
+            const ratio = (one + 0.05) / (other + 0.05);
+            if (ratio < (large ? 3 : 4.5)) faint.push([text.slice(0, 40), style.color, String(ground(element)), ratio.toFixed(1)]);
+        }
+    }
+    return faint;
+}"""
+TROUBLE = '[data-mime-type="application/vnd.jupyter.stderr"], [data-mime-type="application/vnd.jupyter.error"]'
 
 
 @pytest.fixture(scope="module")
@@ -82,19 +112,43 @@ def wait_until_up(address: str, server: subprocess.Popen[bytes], log: Path) -> N
 
 
 @pytest.fixture
-def page(lab: str) -> Iterator[Page]:
-    """The page that opens when JupyterLab starts."""
-    chromium = shutil.which("chromium")
-    assert chromium, "there is no chromium; on Debian: apt-get install chromium"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM)
-        page = browser.new_page(viewport={"width": 1280, "height": 900})
-        page.set_default_timeout(SECONDS * 1000)
-        expect.set_options(timeout=SECONDS * 1000)
+def page(browser: Browser, lab: str) -> Iterator[Page]:
+    """The page that opens when JupyterLab starts. A request to another machine fails the test."""
+    with visitor(browser) as page:
         # What the server itself sends people to, which is what a browser gets to see that opens the bare address.
         page.goto(f"{lab}/?token={TOKEN}")
         yield page
-        browser.close()
+
+
+@contextmanager
+def visitor(browser: Browser) -> Iterator[Page]:
+    """A browser without a memory, from which nothing may go to another machine."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    page.set_default_timeout(SECONDS * 1000)
+    elsewhere: list[str] = []
+    page.on("request", lambda request: elsewhere.append(request.url) if is_elsewhere(request.url) else None)
+    yield page
+    context.close()
+    assert elsewhere == []
+
+
+def is_elsewhere(url: str) -> bool:
+    return urlsplit(url).scheme in ("http", "https", "ws", "wss") and urlsplit(url).hostname != "127.0.0.1"
+
+
+def open_lesson(page: Page, lab: str, name: str) -> None:
+    """One lesson alone, its kernel attached, its stored outputs cleared."""
+    page.goto(f"{lab}/lab/tree/notebooks/{name}.ipynb?token={TOKEN}&reset")
+    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
+    choose(page, "Edit", "Clear Outputs of All Cells")
+    expect(page.locator(".jp-OutputArea-output")).to_have_count(0)
+
+
+def run_all(page: Page, cells: int) -> None:
+    """Run All, until the last of so many code cells has its number."""
+    choose(page, "Run", "Run All Cells")
+    expect(page.locator(".jp-CodeCell .jp-InputPrompt").nth(cells - 1)).to_have_text(f"[{cells}]:")
 
 
 def choose(page: Page, menu: str, item: str) -> None:
@@ -102,34 +156,37 @@ def choose(page: Page, menu: str, item: str) -> None:
     page.get_by_role("menuitem", name=item, exact=True).click()
 
 
-def test_lesson_00_opens_and_run_all_draws_the_pictures(page: Page, repository: Path) -> None:
-    cells = code_cells(read(repository / "notebooks" / "00-start-here.ipynb"))
-    stored = [picture for cell in cells for picture in png_images(cell.outputs)]
-    assert stored, "lesson 00 should show pictures"
+def close_kernels(lab: str) -> None:
+    """So that eighteen lessons do not keep eighteen kernels and their emulators."""
+    for session in requests.get(f"{lab}/api/sessions", params={"token": TOKEN}, timeout=10).json():
+        requests.delete(f"{lab}/api/sessions/{session['id']}", params={"token": TOKEN}, timeout=10)
 
+
+def test_lesson_00_is_what_opens(page: Page) -> None:
     page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()  # the kernel is attached
     expect(page.get_by_role("tab", name="00-start-here.ipynb")).to_be_visible()
-    choose(page, "Edit", "Clear Outputs of All Cells")
-    pictures = page.locator(".jp-OutputArea-output img")
-    expect(pictures).to_have_count(0)
-
-    choose(page, "Run", "Run All Cells")
-    last_prompt = page.locator(".jp-CodeCell .jp-InputPrompt").nth(len(cells) - 1)
-    expect(last_prompt).to_have_text(f"[{len(cells)}]:")
-    expect(pictures).to_have_count(len(stored))
-
-    for before, drawn in zip(stored, pictures.all()):
-        assert drawn.evaluate("image => image.complete && image.naturalWidth") > 100
-        now = base64.b64decode(drawn.get_attribute("src").removeprefix("data:image/png;base64,"))
-        assert unequal(before, now) == []
-    expect(page.locator(".jp-OutputArea-output section table caption")).to_have_text("Body: 1 part")  # show_exchange
     drawing = page.get_by_role("img", name="A tree of four levels")
     assert drawing.evaluate("image => image.complete && image.naturalWidth") > 100
-    errors = page.locator(
-        '[data-mime-type="application/vnd.jupyter.stderr"], [data-mime-type="application/vnd.jupyter.error"]'
-    )
-    assert errors.all_inner_texts() == []
     assert page.locator(".Toastify__toast").all_inner_texts() == [], "JupyterLab asks about news, or reports a trouble"
+
+
+@pytest.mark.parametrize("name", LESSONS)
+def test_run_all_draws_the_pictures_and_nothing_fails(browser: Browser, lab: str, repository: Path, name: str) -> None:
+    cells = code_cells(read(repository / "notebooks" / f"{name}.ipynb"))
+    stored = [picture for cell in cells for picture in png_images(cell.outputs)]
+    with visitor(browser) as page:
+        open_lesson(page, lab, name)
+        run_all(page, len(cells))
+        assert page.locator(TROUBLE).all_inner_texts() == []
+        pictures = page.locator('.jp-OutputArea-output img[src^="data:image/png"]')
+        expect(pictures).to_have_count(len(stored))
+        for before, drawn in zip(stored, pictures.all(), strict=True):
+            assert drawn.evaluate("image => image.complete && image.naturalWidth") > 100
+            now = base64.b64decode(drawn.get_attribute("src").removeprefix("data:image/png;base64,"))
+            assert unequal(before, now) == []
+        for picture in page.locator(".jp-OutputArea-output img, .jp-MarkdownOutput img").all():
+            assert picture.evaluate("image => image.complete && image.naturalWidth") > 0, picture.get_attribute("alt")
+    close_kernels(lab)
 
 
 def test_an_exercise_is_answered_at_once(page: Page) -> None:
@@ -151,9 +208,7 @@ def test_an_exercise_is_answered_at_once(page: Page) -> None:
 
 
 def test_a_slider_leafs_through_a_film(page: Page, lab: str) -> None:
-    page.goto(f"{lab}/lab/tree/notebooks/08-pictures.ipynb?token={TOKEN}&reset")
-    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
-    choose(page, "Edit", "Clear Outputs of All Cells")
+    open_lesson(page, lab, "08-pictures")
     choose(page, "Run", "Run All Cells")
     figure = page.locator("figure", has=page.get_by_role("slider"))
     frame = figure.get_by_role("img")
@@ -173,6 +228,54 @@ def test_a_slider_leafs_through_a_film(page: Page, lab: str) -> None:
     assert len({first, second, third, last}) == 4, "each number should show another frame"
     assert again == second
     expect(here).to_have_count(1)  # the arrow keys belong to the slider, not to the notebook
+
+
+def test_an_exchange_is_unfolded_and_folded_by_keyboard(page: Page, lab: str) -> None:
+    open_lesson(page, lab, "03-retrieve-wado")
+    choose(page, "Run", "Run All Cells")
+    fold = page.locator(".jp-OutputArea-output .wire details").first
+    summary = fold.locator("summary").first
+    summary.focus()
+    for is_open in (True, False):
+        page.keyboard.press("Enter")
+        expect(fold).to_have_js_property("open", is_open)
+        expect(fold.locator("pre").first).to_be_visible(visible=is_open)
+
+
+@pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
+def test_what_we_show_can_be_read_in_both_themes(browser: Browser, lab: str, theme: str) -> None:
+    """Contrast of at least 4.5 to 1, of 3 to 1 for large letters (WCAG 2.2, 1.4.3)."""
+    settings = f"{lab}/lab/api/settings/@jupyterlab/apputils-extension:themes"
+    raw = json.dumps({"raw": json.dumps({"theme": theme})})
+    assert requests.put(settings, raw, params={"token": TOKEN}, timeout=10).status_code == 204
+    for name, text in (("03-retrieve-wado", "406 Not Acceptable"), ("08-pictures", "of 12")):
+        with visitor(browser) as page:
+            open_lesson(page, lab, name)
+            assert page.evaluate("document.body.dataset.jpThemeLight") == str(theme == "JupyterLab Light").lower()
+            choose(page, "Run", "Run All Cells")
+            expect(page.locator(".jp-OutputArea-output", has_text=text).first).to_be_visible()
+            page.evaluate("document.querySelectorAll('.wire details').forEach((each) => { each.open = true; })")
+            faint = page.evaluate(FAINT, ".jp-OutputArea-output, .jp-MarkdownOutput")
+            assert faint == []
+
+
+def test_the_emulators_page_shows_the_requests_of_a_notebook_while_it_runs(browser: Browser, repository: Path) -> None:
+    with own_emulator() as service, visitor(browser) as page:
+        page.goto(f"{service.url}/_emulator/#/requests")
+        command = [sys.executable, "-m", "nbconvert", "--to", "notebook", "--execute", "--stdout", "02-store-stow.ipynb"]
+        with subprocess.Popen(
+            command,
+            cwd=repository / "notebooks",
+            env=os.environ | environment(service.url),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        ) as lesson:
+            expect(page.locator(".exchange summary", has_text="/v2/studies").filter(has_text="POST").first).to_be_visible()
+            assert lesson.poll() is None, "the log should be live, and not wait until the lesson is over"
+            _, said = lesson.communicate(timeout=SECONDS)
+        assert lesson.returncode == 0, said.decode()
+        page.goto(f"{service.url}/_emulator/#/studies")
+        expect(page.locator(".row")).to_contain_text("Anony Mous")
 
 
 def test_the_file_browser_shows_the_repository(page: Page) -> None:
