@@ -7,6 +7,7 @@
   notebooks  run the lessons again and store what they print now
   emulator   start the DICOM service emulator alone
   site       build the course and the manuals as web pages, and as a PDF
+  bundle     pack the course and its packages for a room without internet
 
 Each makes .venv and installs what it needs first. That takes about a minute, once.
 What follows the command goes to the program behind it:
@@ -21,6 +22,7 @@ What follows the command goes to the program behind it:
   python3 run.py notebooks 02 04                 two of them
   python3 run.py emulator --port 8080            the emulator's own options
   python3 run.py emulator --help                 which are listed this way
+  python3 run.py bundle /media/stick/course --for all --python all
   python3 run.py site --pdf                      in build/site; no network is needed once the packages are there
 """
 
@@ -42,6 +44,7 @@ ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 STAMP = VENV / "run-stamp.json"
 LOG = VENV / "install.log"
+WHEELS = ROOT / "wheels"  # in a course that `run.py bundle` has packed: all packages, so that no network is needed
 OLDEST_PYTHON = (3, 11)
 FIRST_LESSON = "notebooks/00-start-here.ipynb"
 FOR_LESSONS = ["requirements.txt"]
@@ -188,6 +191,8 @@ def make_venv(uv: str | None) -> None:
 def run_installer(command: list[str]) -> None:
     """Run uv or pip, show how far it is, and keep all it says in .venv/install.log."""
     env = {**environment(), "PIP_USER": "0", "PIP_NO_INPUT": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+    if WHEELS.is_dir():
+        env.update(PIP_NO_INDEX="1", PIP_FIND_LINKS=str(WHEELS), UV_NO_INDEX="1", UV_FIND_LINKS=str(WHEELS), UV_OFFLINE="1")
     locked = sum(line[:1].isalnum() for line in (ROOT / FOR_LESSONS[0]).read_text("utf-8").splitlines())
     lines = []
     with LOG.open("w", encoding="utf-8") as log, subprocess.Popen(
@@ -276,7 +281,8 @@ TROUBLES = [
     (
         ["No matching distribution found", "No solution found"],
         "The package registry does not have a package for this Python or this kind of machine; the end of {log} names "
-        "it. Try another Python, 3.11 to 3.13, for example: python3.12 run.py lab",
+        "it. Try another Python, 3.11 to 3.13, for example: python3.12 run.py lab  If the course came on a stick, its "
+        "folder wheels was packed for other computers; run.py bundle --help says how to pack it for this one.",
     ),
 ]  # fmt: skip
 
@@ -414,6 +420,13 @@ def site(arguments: list[str]) -> int:
     return hand_over([str(prepare(FOR_SITE)), str(ROOT / "docs" / "build.py"), *arguments], env, folder=os.getcwd())
 
 
+def bundle(arguments: list[str]) -> int:
+    python = prepare(FOR_LESSONS)
+    if ask_venv("import pip") is None:  # uv makes environments without it
+        ask_venv("import ensurepip; ensurepip.bootstrap()")
+    return hand_over([str(python), str(ROOT / "workshop" / "bundle.py"), *arguments], environment(), folder=os.getcwd())
+
+
 def hand_over(command: list[str], env: dict[str, str], folder: str = str(ROOT)) -> int:
     """Become `command`, so that its signals, its output and its exit code are its own."""
     os.chdir(folder)
@@ -437,6 +450,7 @@ COMMANDS = {
     "notebooks": notebooks,
     "emulator": emulator,
     "site": site,
+    "bundle": bundle,
 }
 
 
