@@ -73,9 +73,10 @@ class BearerAuth(AuthBase):
 
     def _once_more_after_401(self, response: requests.Response, **sending: Any) -> requests.Response:
         request = response.request
-        # requests takes the header off when it follows a redirect to another host: then the 401 is not ours to mend.
-        refused = str(request.headers.get("Authorization", "")).removeprefix("Bearer ")
-        if response.status_code != 401 or not refused:
+        # When it follows a redirect to another host, requests takes the header off, or signs in with what .netrc has for
+        # that host: then the 401 is not ours to mend.
+        scheme, _, refused = str(request.headers.get("Authorization", "")).partition(" ")
+        if response.status_code != 401 or scheme != "Bearer":
             return response
         token = self.token(older_is_refused=refused)
         if token == refused or not can_be_sent_again(request):

@@ -22,7 +22,7 @@ from helpers.errors import HelperError
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 START_TIMEOUT = 60  # seconds for the emulator, on a machine that is busy with a whole class
-NOT_PROXIED = ("127.0.0.1", "localhost")
+NOT_PROXIED = ("127.0.0.1", "localhost", "::1")
 IDENTITY = ("IDENTITY_ENDPOINT", "IDENTITY_HEADER", "AZURE_TOKEN_CREDENTIALS")
 
 

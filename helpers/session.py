@@ -33,9 +33,11 @@ class PatientDataGuard(HelperError):
 
 
 class LessonSession(requests.Session):
-    """A requests.Session that is signed in. Its headers and all else are as requests has them, but for three things:
+    """A requests.Session that is signed in. Its headers and all else are as requests has them, but for these things:
 
     - calls without a `timeout` get one;
+    - calls to this machine go there, whatever proxy the environment names: it would be shown the token in plain http;
+    - after a redirect within the service the token is still the sign-in, whatever .netrc has for that host;
     - ServiceUnreachable and ServiceTooSlow say in a sentence what requests says in a traceback;
     - PatientDataGuard stops uploads of anything but the samples to another machine, unless `allow` says what it is.
     """
@@ -49,6 +51,8 @@ class LessonSession(requests.Session):
         guard_patient_data(request, self.allow)
         if options.get("timeout") is None:
             options["timeout"] = (CONNECT_TIMEOUT, READ_TIMEOUT)
+        if is_this_machine(request.url or ""):
+            options["proxies"] = {}
         try:
             return super().send(request, **options)
         except requests.ReadTimeout as problem:
@@ -62,6 +66,11 @@ class LessonSession(requests.Session):
                 f"{what_happened(problem)} {server_name(request.url or '')} ({kind(problem)}). {what_to_do(request)}",
                 request=request,
             ) from problem
+
+    def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
+        """What requests does to a request that a redirect leads elsewhere, without its look into .netrc."""
+        if self.should_strip_auth(response.request.url or "", prepared_request.url or ""):
+            prepared_request.headers.pop("Authorization", None)
 
 
 def what_happened(problem: requests.RequestException) -> str:

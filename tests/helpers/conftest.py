@@ -3,8 +3,10 @@
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 from azure.core.credentials import AccessToken
@@ -96,12 +98,25 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
-@pytest.fixture
-def server() -> Iterator[ScriptedServer]:
+@contextmanager
+def serving() -> Iterator[ScriptedServer]:
     with ScriptedServer() as server:
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         yield server
         server.shutdown()
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    with serving() as server:
+        yield server
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[ScriptedServer]:
+    """A second server, at another port: nobody that the token is meant for."""
+    with serving() as server:
+        yield server
 
 
 class NumberedTokens:
@@ -130,3 +145,12 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]
     yield monkeypatch
     os.environ.clear()
     os.environ.update(before)
+
+
+@pytest.fixture
+def netrc(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Somebody has a password for every host of this machine, as for a registry of packages."""
+    file = tmp_path / "netrc"
+    file.write_text("machine 127.0.0.1 login anna password secret\nmachine localhost login anna password secret\n")
+    file.chmod(0o600)
+    environment.setenv("NETRC", str(file))

@@ -174,15 +174,80 @@ def test_a_reply_that_is_cut_off(server: ScriptedServer, client: LessonSession) 
 
 @pytest.mark.parametrize("others", ["", "example.org, .internal", "localhost"])
 def test_a_proxy_does_not_catch_calls_to_this_machine(
-    server: ScriptedServer, client: LessonSession, environment: pytest.MonkeyPatch, others: str
+    server: ScriptedServer, environment: pytest.MonkeyPatch, others: str
 ) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
         environment.setenv(name, "http://127.0.0.1:9")
     environment.setenv("NO_PROXY", others)
     environment.setenv("no_proxy", others)
-    with pytest.raises(ServiceUnreachable):
-        client.get(server.url.replace("127.0.0.1", "localhost") if not others else server.url)
+    with pytest.raises(requests.ConnectionError):
+        requests.get(server.url.replace("127.0.0.1", "localhost") if not others else server.url, timeout=10)
     reach_this_machine_directly()
-    assert client.get(server.url).ok and client.get(server.url.replace("127.0.0.1", "localhost")).ok
+    for host in ("127.0.0.1", "localhost"):
+        assert requests.get(server.url.replace("127.0.0.1", host), timeout=10).ok
+    with pytest.raises(requests.ConnectionError, match="host='::1'"):  # nobody listens there, and no proxy was asked
+        requests.get("http://[::1]:1/", timeout=10)
     assert set(host.strip() for host in others.split(",") if host) <= set(os.environ["NO_PROXY"].split(","))
     assert os.environ["NO_PROXY"].count("localhost") == 1
+
+
+def test_a_proxy_never_sees_the_token_for_this_machine(
+    server: ScriptedServer, elsewhere: ScriptedServer, client: LessonSession, environment: pytest.MonkeyPatch
+) -> None:
+    """Even where the environment sends everything to a proxy: calls over plain http would show it the token."""
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        environment.setenv(name, elsewhere.url)
+    for host in ("127.0.0.1", "localhost"):
+        assert client.get(server.url.replace("127.0.0.1", host)).ok
+    for host in ("127.0.0.2", "[::1]"):
+        with pytest.raises(ServiceUnreachable):
+            client.get(f"http://{host}:1/")
+    server.replies = [Reply(302, {"Location": f"{server.url}/there"}), Reply()]
+    assert client.get(server.url).ok
+    assert len(server.received) == 4 and elsewhere.received == []
+
+
+# ----------------------------------------------------------------------------------------------------------- redirects
+
+
+def authorizations(server: ScriptedServer) -> list[str | None]:
+    return [request.headers.get("Authorization") for request in server.received]
+
+
+def test_a_redirect_within_the_service_keeps_the_token_whatever_netrc_has(
+    server: ScriptedServer, client: LessonSession, netrc: None
+) -> None:
+    server.replies = [Reply(302, {"Location": "/there"}), Reply()]
+    assert client.get(server.url).ok
+    assert authorizations(server) == ["Bearer token-1"] * 2
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_a_redirect_to_anywhere_else_has_no_sign_in(
+    server: ScriptedServer, elsewhere: ScriptedServer, client: LessonSession, netrc: None, status: int, host: str
+) -> None:
+    there = elsewhere.url.replace("127.0.0.1", host)
+    server.replies = [Reply(status, {"Location": f"{there}/there"})]
+    elsewhere.replies = [Reply(401, {"WWW-Authenticate": "Bearer"})]
+    assert client.get(server.url).status_code == 401
+    assert (authorizations(server), authorizations(elsewhere)) == (["Bearer token-1"], [None])
+
+
+def test_a_redirect_there_and_back_has_none_either(
+    server: ScriptedServer, elsewhere: ScriptedServer, client: LessonSession
+) -> None:
+    server.replies = [Reply(302, {"Location": f"{elsewhere.url}/there"}), Reply(401)]
+    elsewhere.replies = [Reply(302, {"Location": f"{server.url}/back"})]
+    assert client.get(server.url).status_code == 401
+    assert (authorizations(server), authorizations(elsewhere)) == (["Bearer token-1", None], [None])
+
+
+def test_a_silent_server_after_a_redirect_is_given_up_as_well(
+    server: ScriptedServer, client: LessonSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("helpers.session.READ_TIMEOUT", 0.1)
+    server.replies = [Reply(302, {"Location": "/there"}), Reply()]
+    server.on_request = lambda request: time.sleep(0.5 if request.path == "/there" else 0)
+    with pytest.raises(ServiceTooSlow):
+        client.get(server.url)
