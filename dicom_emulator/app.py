@@ -35,6 +35,7 @@ from dicom_emulator.api.transaction import Resource, Service, UnsupportedVersion
 from dicom_emulator.archive import Archive
 from dicom_emulator.codec_process import CodecProcesses
 from dicom_emulator.control import faults, home, identity, operations, request_log, seed, snapshots
+from dicom_emulator.control.host import CheckHost
 from dicom_emulator.control.reset import reset
 from dicom_emulator.errors import INTERNAL_ERROR, UNAVAILABLE, ServiceError
 from dicom_emulator.middleware import (
@@ -121,6 +122,7 @@ def create_app(
             Middleware(CommonHeaders),
             *cors(settings),
             Middleware(ReadBeforeRefusing),
+            Middleware(CheckHost, names=[settings.host, *settings.allowed_hosts]),
             Middleware(faults.InjectFaults, faults=rules),
             Middleware(QueryScreening),
         ],
@@ -182,7 +184,8 @@ async def unsupported_version(request: Request, error: UnsupportedVersion) -> Re
 
 
 async def unavailable(request: Request, error: Exception) -> Response:
-    log.error("%s %s: %s: %s", request.method, request.url.path, type(error).__name__, error)
+    path = request.scope["raw_path"].decode("latin-1")  # as it was sent: no line break in it makes two lines of one
+    log.error("%s %s: %s: %s", request.method, path, type(error).__name__, error)
     return PlainTextResponse(UNAVAILABLE, 503)
 
 

@@ -2,11 +2,30 @@
 
 import json
 import logging
+import sqlite3
+import traceback
 import warnings
 from datetime import datetime, timezone
+from typing import Any
 
 
-class JsonLines(logging.Formatter):
+class Discreet(logging.Formatter):
+    """Of an error only where it happened and its kind: its words may hold an attribute of a patient.
+
+    Those that the system or the database chose do not, and say what is wrong with the disk.
+    """
+
+    def formatException(self, info: Any) -> str:
+        error: BaseException | None = info[1]
+        found = []
+        while error is not None:
+            words = f": {error}" if isinstance(error, OSError | sqlite3.Error) else ""
+            found.append("".join(traceback.format_tb(error.__traceback__)) + type(error).__name__ + words)
+            error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+        return "\ncaused by\n".join(found)
+
+
+class JsonLines(Discreet):
     """An object a line: time, level and message; of a request also method, path, status, milliseconds and sizes."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -19,7 +38,7 @@ class JsonLines(logging.Formatter):
 
 
 FORMATS = {
-    "text": logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"),
+    "text": Discreet("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"),
     "json": JsonLines(),
 }
 

@@ -10,6 +10,7 @@ import sys
 import tempfile
 import threading
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Callable, Iterator, NamedTuple
 
@@ -33,6 +34,11 @@ from dicom_emulator.wire.auth import ROLES, TokenIssuer
 
 JOBS = {"reindex": reindex, "update": update, "export": export}
 GRACEFUL_SHUTDOWN = 60  # seconds that requests in flight may take at the end
+OPEN = (
+    "--host %s lets in every machine that reaches this one: it can read, change and delete what is stored, sign in as "
+    "owner, and use all of /_emulator/. Stay in a network that you trust, with made-up data; or leave --host out, and "
+    "only this machine is served"
+)
 log = logging.getLogger("dicom_emulator")
 
 
@@ -169,6 +175,8 @@ def prepared(settings: Settings, on_ready: Callable[[Ready], None]) -> Iterator[
     """A server that is ready to run, with its archive open and its socket bound."""
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(contextlib.closing(listen(settings)))
+        if not ip_address(listener.getsockname()[0]).is_loopback:
+            log.warning(OPEN, settings.host)
         data_dir = settings.data_dir
         if data_dir is None:
             temporary = tempfile.TemporaryDirectory(prefix="dicom-emulator-", ignore_cleanup_errors=True)

@@ -1,6 +1,7 @@
 """Every option of the emulator: its default, its flag, its environment variable, its help text."""
 
 import os
+import re
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Mapping
@@ -20,6 +21,12 @@ class Settings:
     """
 
     host: str = option("127.0.0.1", "--host", "ADDRESS", "address to listen on")
+    allowed_hosts: tuple[str, ...] = option(
+        (),
+        "--allowed-host",
+        "NAME",
+        "a name, besides this machine's own, under which clients may ask; * for any; may be given several times",
+    )
     port: int = option(8080, "--port", "PORT", "port to listen on; 0 picks a free one")
     data_dir: Path | None = option(
         None, "--data-dir", "DIR", "keep what is stored in this folder; without it, everything is gone at exit"
@@ -70,6 +77,9 @@ class Settings:
         for name in ("max_file_size", "max_transcode_size", "token_lifetime"):
             if getattr(self, name) < 1:
                 raise ValueError(f"--{name.replace('_', '-')} {getattr(self, name)}: must be 1 or more")
+        for name in self.allowed_hosts:
+            if not re.fullmatch(r"[\w.-]+|\*", name, re.ASCII):
+                raise ValueError(f"--allowed-host {name}: must be a name alone, such as dicom.example, or *")
         if not 0 <= self.operation_time <= 3600:
             raise ValueError(f"--operation-time {self.operation_time}: must be between 0 and 3600")
         if self.log_format not in {"text", "json"}:

@@ -5,6 +5,7 @@ import json
 from starlette.requests import Request
 from starlette.responses import Response
 
+from dicom_emulator.control.origin import refuse_foreign_pages
 from dicom_emulator.wire.auth import AUDIENCE, ROLES
 from dicom_emulator.wire.responses import ServiceJson
 
@@ -16,7 +17,8 @@ def refusal(message: str) -> Response:
 
 
 async def token(request: Request) -> Response:
-    """A token for the person named in the X-IDENTITY-HEADER header."""
+    """A token for the person named in the X-IDENTITY-HEADER header. Pages that may call the service may sign in, too."""
+    refuse_foreign_pages(request, invited=request.app.state.service.settings.cors_origins)
     person = request.headers.get("x-identity-header", "")
     if person not in ROLES:
         return refusal(f"The X-IDENTITY-HEADER must be one of: {', '.join(ROLES)}.")

@@ -1,5 +1,6 @@
 """Control is for the people at this machine, not for a web page that their browser happens to show."""
 
+from collections.abc import Collection
 from urllib.parse import urlsplit
 
 from starlette.requests import HTTPConnection, Request
@@ -19,10 +20,17 @@ class ForeignPage(ServiceError):
         super().__init__("Another origin's page may not control the emulator.")
 
 
-def refuse_foreign_pages(request: Request) -> None:
-    """Browsers say in `Origin` which page sends a request. Raises ForeignPage."""
+def refuse_foreign_pages(request: Request, invited: Collection[str] = ()) -> None:
+    """Browsers say in `Origin` which page sends a request, and in `Sec-Fetch-Site` how it is related to the emulator.
+
+    `invited`: origins whose pages may come all the same; "*" for any. Raises ForeignPage.
+    """
     origin = request.headers.get("origin")
-    if origin is not None and not is_own(request, origin):
+    if origin is None:
+        foreign = request.headers.get("sec-fetch-site") in {"cross-site", "same-site"}
+    else:
+        foreign = not is_own(request, origin)
+    if foreign and origin not in invited and "*" not in invited:
         raise ForeignPage
 
 

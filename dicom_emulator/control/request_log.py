@@ -3,6 +3,7 @@ client really sends."""
 
 import json
 import logging
+import re
 import time
 from collections import deque
 from collections.abc import Iterable
@@ -17,7 +18,9 @@ from dicom_emulator.control.origin import is_control, is_from_home_page, refuse_
 from dicom_emulator.wire.responses import ServiceJson
 
 KEPT = 200  # exchanges
-SECRET = {"authorization", "proxy-authorization", "cookie"}
+SIGN_IN = {"authorization", "proxy-authorization"}
+# What looks like a token, or is called so in a query string: some clients put it where it does not belong.
+TOKEN = re.compile(r"(?<=token=)[^&\s]+|\beyJ[\w-]+\.[\w-]+\.[\w-]*", re.IGNORECASE)
 LOGGED = ("method", "status", "milliseconds", "requestBytes", "responseBytes")
 Exchanges = deque[dict[str, Any]]
 log = logging.getLogger("dicom_emulator")
@@ -46,7 +49,7 @@ class RequestLog:
         exchange = {
             "time": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
             "method": scope["method"],
-            "path": scope["path"] + (f"?{query}" if query else ""),
+            "path": TOKEN.sub("…", scope["path"] + (f"?{query}" if query else "")),
             "requestHeaders": readable(scope["headers"]),
             "requestBytes": 0,
             "status": None,
@@ -93,7 +96,21 @@ def write_line(path: str, exchange: dict[str, Any]) -> None:
 def readable(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     """Headers as text, without what signs somebody in."""
     found = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
-    return {name: f"{value.split(' ')[0]} …" if name in SECRET else value for name, value in found.items()}
+    return {name: without_secrets(name, value) for name, value in found.items()}
+
+
+def without_secrets(name: str, value: str) -> str:
+    """The value of a header; of one that signs somebody in, no more than the scheme.
+
+    >>> without_secrets("authorization", "Bearer abc"), without_secrets("authorization", "abc")
+    ('Bearer …', '…')
+    >>> without_secrets("cookie", "session=abc"), without_secrets("referer", "http://localhost/lab?token=abc")
+    ('…', 'http://localhost/lab?token=…')
+    """
+    if name in SIGN_IN:
+        scheme, blank, _ = value.partition(" ")
+        return f"{scheme} …" if blank and scheme.isalpha() else "…"
+    return "…" if name == "cookie" else TOKEN.sub("…", value)
 
 
 async def list_exchanges(request: Request) -> Response:

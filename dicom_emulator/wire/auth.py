@@ -68,5 +68,8 @@ class TokenIssuer:
 
 
 def allowed(claims: dict[str, Any]) -> frozenset[str]:
-    roles = claims.get("roles", [])
+    """The data actions of the roles in a token, which are names in a list; anything else is no role."""
+    roles = claims.get("roles")
+    if not isinstance(roles, list):
+        return frozenset()
     return frozenset().union(*(actions for role, actions in ROLES.values() if role in roles))

@@ -214,6 +214,32 @@ class TestArchive:
         expect(page.locator(".headers").first).to_contain_text("<s>x</s>")
         assert page.locator("main b, main u, main s").count() == 0
 
+    def test_markup_in_a_fault_is_shown_as_text(self, page: Page, service: Service) -> None:
+        rule = {"path": "<img src=x onerror=alert(1)>", "method": "<b>GET</b>"}
+        assert requests.post(f"{service.url}/_emulator/faults", json=rule, timeout=10).status_code == 201
+        page.get_by_role("link", name="Faults").click()
+        expect(page.locator(".plain")).to_contain_text("<b>GET</b> requests to <img src=x onerror=alert(1)>")
+        assert page.locator("main b, main img").count() == 0
+
+    def test_markup_in_what_was_refused_is_shown_as_text(self, page: Page, service: Service) -> None:
+        bad = {"name": "<img src=x onerror=alert(1)>.dcm", "mimeType": "application/dicom", "buffer": b"no DICOM"}
+        page.get_by_label("Store files").set_input_files([bad])
+        expect(page.locator("#notice")).to_contain_text("<img src=x onerror=alert(1)>.dcm: it is not valid DICOM")
+        page.get_by_role("link", name="Reset").click()
+        page.get_by_label("Name").fill("<b>bold</b>")
+        page.get_by_role("button", name="Keep").click()
+        expect(page.locator("#notice")).to_contain_text("letters, digits")
+        page.goto(f"{service.url}/_emulator/#/studies/1%3Cb%3Ebold")
+        expect(page.locator("main")).to_contain_text("1<b>bold")
+        assert page.locator("main b, main img, #notice b, #notice img").count() == 0
+
+    def test_markup_in_an_error_of_the_server_is_shown_as_text(self, page: Page, service: Service) -> None:
+        said = "<img src=x onerror=alert(1)><script>alert(2)</script>"
+        page.route("**/_emulator/faults", lambda route: route.fulfill(status=400, body=said))
+        page.get_by_role("link", name="Faults").click()
+        expect(page.locator("main")).to_contain_text(said)
+        assert page.locator("main img, main script").count() == 0
+
     def test_a_sequence_opens_to_its_items(self, page: Page, service: Service) -> None:
         from pydicom.dataset import Dataset
 

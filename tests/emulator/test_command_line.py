@@ -24,7 +24,8 @@ REPOSITORY = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "dicom_emulator"]
 JSON = {"Accept": "application/dicom+json"}
 SCOPE = "https://dicom.healthcareapis.azure.com/.default"
-OPTIONS = ["--host", "--port", "--data-dir", "--seed", "--no-auth", "--cors-origin", "--max-file-size",
+OPTIONS = ["--host", "--allowed-host", "--port", "--data-dir", "--seed", "--no-auth", "--cors-origin",
+           "--max-file-size",
            "--max-transcode-size", "--token-lifetime", "--tls", "--log-format", "--until-stdin-closes", "--print-env"]  # fmt: skip
 
 

@@ -45,6 +45,23 @@ class TestRequestLog:
         assert service.owner.headers["Authorization"].split()[1] not in text
         assert exchanges(service)[0]["requestHeaders"]["authorization"] == "Bearer …"
 
+    def test_it_has_none_where_none_belongs_either(self, service: Service) -> None:
+        token = service.owner.headers["Authorization"].split()[1]
+        headers = {
+            "Authorization": token,  # "Bearer " was forgotten
+            "Proxy-Authorization": "Basic c2VjcmV0", "Cookie": "session=secret; more=secret", "X-Forwarded-Access-Token": token,
+            "Referer": "http://localhost:8888/lab?token=secret", "X-Harmless": "all of this",
+        }  # fmt: skip
+        for query in (f"access_token={token}", "limit=1&token=secret", f"PatientName={token}"):
+            requests.get(f"{service.url}/v2/studies?{query}", headers=headers, timeout=10)
+        text = requests.get(f"{service.url}/_emulator/requests", timeout=10).text
+        assert not [secret for secret in (token, token[:20], "secret", "c2VjcmV0") if secret in text]
+        first, second, _ = exchanges(service)
+        assert (first["path"], second["path"]) == ("/v2/studies?access_token=…", "/v2/studies?limit=1&token=…")
+        shown = first["requestHeaders"]
+        assert (shown["authorization"], shown["proxy-authorization"], shown["cookie"]) == ("…", "Basic …", "…")
+        assert shown["referer"] == "http://localhost:8888/lab?token=…" and shown["x-harmless"] == "all of this"
+
     def test_it_leaves_the_emulators_own_pages_out_and_keeps_the_last_200(self, service: Service) -> None:
         for _ in range(201):
             service.owner.get(f"{service.v2}/changefeed")
@@ -200,6 +217,8 @@ class TestControl:
         url = f"{service.url}/_emulator/{page}"
         foreign = requests.request(method, url, headers={"Origin": "http://elsewhere.example"}, timeout=10)
         assert foreign.status_code == 403
+        for site in ("cross-site", "same-site"):  # where a browser sends no Origin, it tells this
+            assert requests.request(method, url, headers={"Sec-Fetch-Site": site}, timeout=10).status_code == 403
         own = requests.request(method, url, headers={"Origin": service.url}, json={"nth": 9}, timeout=10)
         assert own.status_code in {200, 201, 204, 400, 404}
 

@@ -173,6 +173,25 @@ class TestResponses:
         assert token.status_code == health.status_code == 200
         assert self.allows(token) and self.allows(health)
 
+    def test_of_sign_in_for_an_origin_that_was_not_named(self, shared: Service) -> None:
+        asked = {"Origin": FOREIGN, "X-IDENTITY-HEADER": "reader"}
+        resource = "https://dicom.healthcareapis.azure.com"
+        token = shared.nobody.get(f"{shared.url}/_emulator/identity/token?resource={resource}", headers=asked)
+        assert token.status_code == 403 and "access_token" not in token.text
+
+    @pytest.mark.parametrize(
+        ("method", "path"),
+        [("POST", "reset"), ("POST", "seed"), ("GET", "requests"), ("DELETE", "requests"), ("GET", "faults"),
+         ("POST", "faults"), ("DELETE", "faults"), ("GET", "snapshots"), ("POST", "snapshots"), ("GET", "summary"),
+         ("POST", "snapshots/a/restore"), ("DELETE", "snapshots/a"), ("GET", "operations"), ("PUT", "operations")],
+    )  # fmt: skip
+    def test_the_service_is_open_to_the_page_and_control_is_not(
+        self, shared: Service, method: str, path: str
+    ) -> None:
+        url = f"{shared.url}/_emulator/{path}"
+        response = shared.nobody.request(method, url, headers={"Origin": VIEWER}, json={"status": 503})
+        assert (response.status_code, response.text) == (403, "Another origin's page may not control the emulator.")
+
     @pytest.mark.parametrize("origin", [FOREIGN, "null", VIEWER + "0"])
     def test_an_origin_that_was_not_named_is_not_let_in(self, shared: Service, origin: str) -> None:
         response = shared.nobody.get(f"{shared.url}/health/check", headers={"Origin": origin})
@@ -189,3 +208,6 @@ def test_an_asterisk_lets_every_page_in() -> None:
     with dicom_emulator.running(cors_origins=("*",)) as server:
         response = session().get(f"{server.url}/v2/studies", headers=JSON | {"Origin": FOREIGN})
         assert response.status_code == 401 and response.headers["Access-Control-Allow-Origin"] == "*"
+        token = f"{server.url}/_emulator/identity/token?resource=https://dicom.healthcareapis.azure.com"
+        assert session().get(token, headers={"Origin": FOREIGN, "X-IDENTITY-HEADER": "reader"}).status_code == 200
+        assert session().post(f"{server.url}/_emulator/reset", headers={"Origin": FOREIGN}).status_code == 403

@@ -1,13 +1,19 @@
 """What goes to standard error: a line for each request, as text or as JSON, and nothing that is nobody's business."""
 
+import io
 import json
+import logging
 import re
 import socket
+import sqlite3
+import sys
 from datetime import datetime, timedelta, timezone
+from unittest import mock
 
 import pytest
 
-from tests.emulator.conftest import session
+from dicom_emulator.log import FORMATS
+from tests.emulator.conftest import Service, session
 from tests.emulator.dicom_files import instance, multipart
 from tests.emulator.test_command_line import JSON, Started, refused, started
 
@@ -50,6 +56,55 @@ def test_json_has_an_object_a_line_with_the_same_and_sizes() -> None:
 def test_neither_has_a_query_a_token_or_a_patient(form: str) -> None:
     text = "\n".join(log_of_a_store_and_a_search("--log-format", form)[0])
     assert not [secret for secret in ("Secret", "hidden", "classified", "?", "PatientName") if secret in text]
+
+
+def logged(form: str, error: Exception) -> str:
+    """A traceback of `error` in one of the formats."""
+    try:
+        raise error
+    except Exception:
+        record = logging.LogRecord("x", logging.ERROR, __file__, 1, "it failed", None, sys.exc_info())
+    return FORMATS[form].format(record)
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+class TestTraceback:
+    """Where a defect is found, and nothing of what was at hand: the words of an error often are a value of the file."""
+
+    def test_it_says_where_and_which_kind_but_not_the_words(self, form: str) -> None:
+        error = ValueError("'Secret^Sam' is no date")
+        error.__cause__ = KeyError("Secret^Sam")
+        text = logged(form, error)
+        assert "it failed" in text and "test_log.py" in text and "in logged" in text
+        assert "ValueError" in text and "KeyError" in text and "Secret" not in text
+
+    @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), sqlite3.OperationalError("disk I/O error")])
+    def test_the_words_of_the_system_stay(self, form: str, error: Exception) -> None:
+        assert str(error) in logged(form, error)
+
+    def test_a_defect_of_the_emulator_is_logged_like_that(self, form: str, service: Service) -> None:
+        said = io.StringIO()
+        handler = logging.StreamHandler(said)
+        handler.setFormatter(FORMATS[form])
+        uvicorn = logging.getLogger("uvicorn.error")  # which hears of it before pytest's own handlers do
+        uvicorn.addHandler(handler)
+        try:
+            with mock.patch("dicom_emulator.control.home.counts", side_effect=ValueError("Secret^Sam")):
+                assert service.nobody.get(f"{service.url}/_emulator/summary").status_code == 500
+            service.nobody.get(f"{service.url}/health/check")  # what was said before is written by now
+        finally:
+            uvicorn.removeHandler(handler)
+        assert "ValueError" in said.getvalue() and "home.py" in said.getvalue() and "Secret" not in said.getvalue()
+
+
+def test_a_line_break_in_a_path_that_fails_makes_no_line_of_its_own(
+    service: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    with mock.patch("dicom_emulator.api.transaction.sign_in", side_effect=OSError(5, "Input/output error")):
+        url = f"{service.v2}/studies/1%0A00:00:00%20INFO%20forged/metadata"
+        assert service.owner.get(url, headers=JSON).status_code == 503
+    assert [record.getMessage() for record in caplog.records if "\n" in record.getMessage()] == []
+    assert "Input/output error" in caplog.text
 
 
 @pytest.mark.parametrize("form", ["text", "json"])

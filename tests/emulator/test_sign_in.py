@@ -1,11 +1,15 @@
 """Signing in: the token endpoint, tokens, roles, 401 and 403, and the health check that needs none of it."""
 
 import base64
+import hmac
 import json
+import math
 import re
 import time
+import warnings
 from typing import Iterator
 
+import jwt
 import pytest
 import requests
 from azure.core.exceptions import ClientAuthenticationError
@@ -62,6 +66,24 @@ def encoded(value: dict) -> str:
     return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
 
 
+def secret_of(server: dicom_emulator.RunningServer) -> bytes:
+    return server.state.service.archive.token_secret()
+
+
+GONE = object()  # in place of what a claim or a header would be
+
+
+def signed(
+    server: dicom_emulator.RunningServer, change: dict, header_change: dict | None = None, secret: bytes | None = None
+) -> str:
+    """A token of the emulator's owner with some claims and headers changed, signed anew with the right secret."""
+    token = server.credential.get_token(AUDIENCE).token
+    parts = [claims(token, 0) | (header_change or {}), claims(token) | change]
+    head, body = (encoded({name: value for name, value in part.items() if value is not GONE}) for part in parts)
+    digest = hmac.digest(secret_of(server) if secret is None else secret, f"{head}.{body}".encode(), "sha256")
+    return f"{head}.{body}.{base64.urlsafe_b64encode(digest).rstrip(b'=').decode()}"
+
+
 class TestTokenEndpoint:
     def test_it_answers_as_a_managed_identity_does(self, emulator: dicom_emulator.RunningServer) -> None:
         before = time.time()
@@ -101,6 +123,17 @@ class TestTokenEndpoint:
         response = ask(emulator, resource="https://management.azure.com")
         assert (response.status_code, response.json()["statusCode"]) == (400, 400)
         assert "https://management.azure.com" in response.json()["message"]
+
+    def test_it_is_not_for_pages_of_other_origins(self, emulator: dicom_emulator.RunningServer) -> None:
+        url = f"{emulator.environment['IDENTITY_ENDPOINT']}?resource={AUDIENCE}"
+        for page, status in [
+            ({"Origin": emulator.url}, 200), ({"Origin": "http://evil.example"}, 403), ({"Origin": "null"}, 403),
+            ({"Sec-Fetch-Site": "cross-site"}, 403), ({"Sec-Fetch-Site": "same-site"}, 403),
+            ({"Sec-Fetch-Site": "none"}, 200),
+        ]:  # fmt: skip
+            answer = session().get(url, headers={"X-IDENTITY-HEADER": "owner"} | page, timeout=10)
+            assert answer.status_code == status, page
+            assert ("access_token" in answer.text) == (status == 200)
 
     @both
     def test_it_is_not_part_of_the_service(self, service: Service, version: str) -> None:
@@ -196,6 +229,58 @@ class TestNotSignedIn:
         assert claims(token)["aud"] == "https://management.azure.com"
         assert self.refused(service, f"Bearer {token}")
 
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"aud": "https://dicom.healthcareapis.azure.com.evil.example"}, {"aud": ["https://management.azure.com"]},
+            {"aud": None}, {"aud": 5}, {"aud": GONE}, {"iss": "somebody"}, {"iss": ["dicom-service-emulator"]},
+            {"iss": GONE}, {"exp": GONE}, {"exp": None}, {"exp": "never"}, {"exp": []}, {"exp": math.inf}, {"exp": -1},
+            {"nbf": time.time() + 600}, {"nbf": "never"}, {"iat": time.time() + 600}, {"sub": 5},
+        ],
+        ids=str,
+    )  # fmt: skip
+    def test_a_token_that_is_rightly_signed_but_not_for_here_and_now_is_401(
+        self, service: Service, emulator: dicom_emulator.RunningServer, change: dict
+    ) -> None:
+        assert self.refused(service, f"Bearer {signed(emulator, change)}")
+        assert not self.refused(service, f"Bearer {signed(emulator, {})}")
+
+    @pytest.mark.parametrize("algorithm", ["HS384", "HS512"])
+    def test_another_algorithm_with_the_right_secret_is_401(
+        self, service: Service, emulator: dicom_emulator.RunningServer, algorithm: str
+    ) -> None:
+        secret, claimed = secret_of(emulator), claims(emulator.credential.get_token(AUDIENCE).token)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # PyJWT finds the secret short for these
+            assert self.refused(service, f"Bearer {jwt.encode(claimed, secret, algorithm=algorithm)}")
+
+    @pytest.mark.parametrize(
+        "header",
+        [{"alg": "RS256"}, {"alg": "ES256"}, {"alg": "none"}, {"alg": "None"}, {"alg": ["HS256"]}, {"alg": None},
+         {"alg": "hs256"}, {"alg": GONE}, {"crit": ["exp"]}, {"b64": False}, {"kid": 5}],
+        ids=str,
+    )  # fmt: skip
+    def test_a_header_that_names_another_way_to_check_is_401(
+        self, service: Service, emulator: dicom_emulator.RunningServer, header: dict
+    ) -> None:
+        assert self.refused(service, f"Bearer {signed(emulator, {}, header)}")
+
+    @pytest.mark.parametrize(
+        "header", [{"kid": "../../etc/passwd"}, {"kid": "x' OR 1=1"}, {"jku": "http://evil.example"}, {"jwk": {"k": ""}}]
+    )
+    def test_no_header_chooses_the_key(
+        self, service: Service, emulator: dicom_emulator.RunningServer, header: dict
+    ) -> None:
+        assert not self.refused(service, f"Bearer {signed(emulator, {}, header)}")
+        for secret in (b"", b"\0", b"x" * 32):
+            assert self.refused(service, f"Bearer {signed(emulator, {}, header, secret)}")
+
+    @pytest.mark.parametrize("nested", [b"[" * 20_000, b'{"a":' * 8_000], ids=["list", "object"])
+    def test_json_without_an_end_is_401(self, service: Service, nested: bytes) -> None:
+        deep = base64.urlsafe_b64encode(nested).rstrip(b"=").decode()
+        assert self.refused(service, f"Bearer {deep}.e30.AAAA")
+        assert self.refused(service, f"Bearer {encoded({'alg': 'HS256'})}.{deep}.AAAA")
+
     def test_an_expired_token_is_401(self) -> None:
         with dicom_emulator.running(token_lifetime=1) as server:
             answer = ask(server).json()
@@ -272,6 +357,27 @@ class TestNoRole:
         ]
         for target, headers, status in expected:
             assert stranger.get(f"{service.url}/{version}/{target}", headers=headers).status_code == status, target
+
+
+class TestFormOfRoles:
+    """Roles are names in a list. Whatever else stands there is no role, and no trouble either."""
+
+    @pytest.mark.parametrize(
+        "roles",
+        ["DICOM Data Owner", "no DICOM Data Owner", {"DICOM Data Owner": 1}, [["DICOM Data Owner"]], ["dicom data owner"],
+         ["DICOM Data Owner "], [None, 5, {}], [], 5, 1.5, True, None, GONE],
+        ids=str,
+    )  # fmt: skip
+    def test_anything_else_is_403_and_says_no_more(
+        self, service: Service, emulator: dicom_emulator.RunningServer, roles: object
+    ) -> None:
+        response = session(signed(emulator, {"roles": roles})).delete(f"{service.v2}/studies/1.2", timeout=10)
+        assert (response.status_code, response.text) == (403, "Authorization failed.")
+
+    def test_several_roles_add_up(self, service: Service, emulator: dicom_emulator.RunningServer) -> None:
+        roles = ["Some Other Role", 5, "DICOM Data Reader", "DICOM Data Owner"]
+        client = session(signed(emulator, {"roles": roles}))
+        assert client.delete(f"{service.v2}/studies/1.2", timeout=10).status_code == 404
 
 
 @pytest.fixture(scope="module")
