@@ -8,6 +8,7 @@
   emulator   start the DICOM service emulator alone
   site       build the course and the manuals as web pages, and as a PDF
   bundle     pack the course and its packages for a room without internet
+  audit      ask which vulnerabilities of the locked packages are known; this needs the network
 
 Each makes .venv and installs what it needs first. That takes about a minute, once.
 What follows the command goes to the program behind it:
@@ -24,6 +25,7 @@ What follows the command goes to the program behind it:
   python3 run.py emulator --help                 which are listed this way
   python3 run.py bundle /media/stick/course --for all --python all
   python3 run.py site --pdf                      in build/site; no network is needed once the packages are there
+  python3 run.py audit -s osv                    pip-audit's own options
 """
 
 # Standard library only, and nothing newer than Python 3.8: an old Python must get far enough to be told what it lacks.
@@ -427,6 +429,10 @@ def bundle(arguments: list[str]) -> int:
     return hand_over([str(python), str(ROOT / "workshop" / "bundle.py"), *arguments], environment(), folder=os.getcwd())
 
 
+def audit(arguments: list[str]) -> int:
+    return hand_over([str(prepare(FOR_TESTS)), "-m", "tests.audit", *arguments], environment())
+
+
 def hand_over(command: list[str], env: dict[str, str], folder: str = str(ROOT)) -> int:
     """Become `command`, so that its signals, its output and its exit code are its own."""
     os.chdir(folder)
@@ -451,6 +457,7 @@ COMMANDS = {
     "emulator": emulator,
     "site": site,
     "bundle": bundle,
+    "audit": audit,
 }
 
 
