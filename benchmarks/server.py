@@ -25,13 +25,15 @@ from typing import Any
 from side_by_side import files, servers
 from side_by_side.client import Answer, Connection, Exchange, Turn, WrongAnswer, turn
 from side_by_side.files import Uids, Upload
+from side_by_side.servers import BARE, EMULATOR
 
-EMULATOR, BARE = "emulator", "bare ASGI"
 BOUND = 2.5  # times slower than the bare application, at the most
 JSON = "application/dicom+json"
 FILES = 'multipart/related; type="application/dicom"; transfer-syntax=*'
 FRAMES = 'multipart/related; type="application/octet-stream"; transfer-syntax=*'
 MB = 1e6
+MOST_ROUNDS = 9
+NOT_OFFERED = "not offered"
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -119,8 +121,6 @@ class Contents:
         connection.close()
         self.stored.add((server.name, what))
 
-
-MOST_ROUNDS = 9
 
 
 # --------------------------------------------------------------------------------------------------------- requests
@@ -399,7 +399,7 @@ def first_answer(row: Row, server: servers.Server, contents: Contents, emulated:
     answer = connection.exchange(exchange.head(server.root, server.sign_in()), exchange.body, keep=True)
     connection.close()
     if answer.status in (404, 405, 406, 501) and server.name != EMULATOR:
-        raise NotOffered("not offered")
+        raise NotOffered(NOT_OFFERED)
     if answer.status != 200:
         raise WrongAnswer(f"status {answer.status}: {answer.body[:200].decode(errors='replace')}")
     if not (server.name == BARE and exchange.method == "POST") and not row.check(contents, answer.body):
@@ -480,7 +480,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         prog="server.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--rows", default="", metavar="NAME,NAME", help=f"which rows, by how they begin: {names}")
-    parser.add_argument("--servers", default="", metavar="NAME,NAME", help=f"which servers: {', '.join(STARTS)}")
+    parser.add_argument("--servers", default="", metavar="NAME,NAME", help=f"which servers: {', '.join(servers.KINDS)}")
     parser.add_argument("--rounds", type=int, default=7, metavar="N", help="how many rounds, 7 unless told; 9 at most")
     parser.add_argument("--seconds", type=float, default=1.0, metavar="S", help="how long a turn takes at least")
     parser.add_argument(
@@ -494,7 +494,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     options = parser.parse_args(arguments)
     options.rows = chosen(parser, "row", options.rows, {row.name: row for row in ROWS})
-    options.servers = chosen(parser, "server", options.servers, {name: name for name in STARTS})
+    options.servers = chosen(parser, "server", options.servers, {name: name for name in servers.KINDS})
     if not 1 <= options.rounds <= MOST_ROUNDS:
         parser.error(f"--rounds {options.rounds}: from 1 to {MOST_ROUNDS}")
     if not Path("/proc/self/clear_refs").exists():
@@ -515,22 +515,19 @@ def chosen(parser: argparse.ArgumentParser, what: str, given: str, known: dict[s
     ]
 
 
-STARTS = servers.KINDS
-
-
 def start_servers(options: argparse.Namespace, folder: Path, stack: ExitStack) -> tuple[list[servers.Server], list[str]]:
     """The servers that are there, and what to say of each."""
     running, notes = [], []
     for name in options.servers:
         own = folder / name.replace(" ", "-")
         own.mkdir()
-        more = {"root": options.emulator_root.resolve()} if name in (EMULATOR, BARE) else {}
+        root = options.emulator_root.resolve()
         try:
-            running.append(stack.enter_context(STARTS[name].start(name, own, **more)))
+            running.append(stack.enter_context(servers.KINDS[name].start(name, own, root)))
         except servers.NotHere as missing:
-            notes.append(f"- {name} is left out. {missing}")
+            notes.append(f"- {name} is left out, not being installed. {missing}")
             continue
-        notes.append(f"- {name}: {STARTS[name].version()}")
+        notes.append(f"- {name}: {servers.KINDS[name].version(root)}")
     return running, notes
 
 
@@ -558,7 +555,8 @@ def main(arguments: list[str] | None = None) -> int:
     if options.save:
         RESULTS.mkdir(exist_ok=True)
         (RESULTS / f"{options.save}.md").write_text(text, "utf-8")
-    return 0 if all(cell.turns or cell.trouble == "not offered" for cells in results.values() for cell in cells.values()) else 1
+    all_cells = [cell for cells in results.values() for cell in cells.values()]
+    return 0 if all(cell.turns or cell.trouble == NOT_OFFERED for cell in all_cells) else 1
 
 
 if __name__ == "__main__":

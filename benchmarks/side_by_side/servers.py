@@ -1,4 +1,4 @@
-"""The servers that are measured, each a process of its own in a folder of its own: start, address, sign-in, costs."""
+"""The servers that are measured, each a process in a folder of its own: start, address, sign-in, what it costs."""
 
 import json
 import os
@@ -9,27 +9,28 @@ import subprocess
 import sys
 import time
 import urllib.request
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Callable, Iterator, NamedTuple
+from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
+# Debian puts the program where only root's PATH looks, and plugins where Orthanc looks only when told.
 ORTHANC = shutil.which("Orthanc", path=f"{os.environ.get('PATH', os.defpath)}{os.pathsep}/usr/sbin")
 ORTHANC_PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 PATIENCE = 60  # seconds for a start, and for an end
-TICKS = os.sysconf("SC_CLK_TCK")
 NO_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class NotHere(Exception):
-    """A server that is not installed, and how it would be."""
+    """A server that is not installed. The text says how it would be."""
 
 
 class Server:
-    """A running server: where its DICOMweb root is, how one signs in, what it has cost so far."""
+    """A running server: where its DICOMweb root is, how clients sign in, what it has cost so far."""
 
-    def __init__(self, name: str, process: subprocess.Popen[bytes], port: int, root: str):
+    def __init__(self, name: str, process: subprocess.Popen[bytes], port: int, root: str = ""):
         self.name, self.process, self.port, self.root = name, process, port, root
         self.address = ("127.0.0.1", port)
 
@@ -38,32 +39,30 @@ class Server:
         return {"Host": f"127.0.0.1:{self.port}"}
 
     def cpu_seconds(self) -> float:
-        """What the process and its children have taken of the processors."""
-        total = 0
+        """What the process and its children have had of the processors; counted in ticks of 10 ms."""
+        ticks = 0
         for pid in tree(self.process.pid):
-            fields = (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()
-            total += sum(map(int, fields[11:15]))  # user, system, and the same of children that have ended
-        return total / TICKS
+            fields = proc(pid, "stat").rpartition(")")[2].split()
+            ticks += sum(map(int, fields[11:15]))  # its own in user and system mode, and its ended children's
+        return ticks / os.sysconf("SC_CLK_TCK")
 
     def forget_peak(self) -> None:
-        """From here on, peak_memory counts anew."""
+        """From here on, peak_memory() counts anew."""
         for pid in tree(self.process.pid):
-            (Path("/proc") / str(pid) / "clear_refs").write_text("5")
+            Path(f"/proc/{pid}/clear_refs").write_text("5")
 
     def peak_memory(self) -> int:
-        """Bytes that were in memory at most since forget_peak, of the process and its children."""
+        """The most bytes in memory since forget_peak(), of the process and its children."""
         return sum(memory(pid, "VmHWM") for pid in tree(self.process.pid))
 
-    def memory(self) -> int:
-        return sum(memory(pid, "VmRSS") for pid in tree(self.process.pid))
 
+class SignedIn(Server):
+    """The emulator: each client gets a token from where azure-identity would."""
 
-class Emulator(Server):
     def sign_in(self) -> dict[str, str]:
-        """A token of the client's own, from where azure-identity gets it."""
-        where = f"http://127.0.0.1:{self.port}/_emulator/identity/token"
+        resource = "https://dicom.healthcareapis.azure.com"
         request = urllib.request.Request(
-            f"{where}?api-version=2019-08-01&resource=https://dicom.healthcareapis.azure.com",
+            f"http://127.0.0.1:{self.port}/_emulator/identity/token?resource={resource}",
             headers={"X-IDENTITY-HEADER": "owner"},
         )
         with NO_PROXY.open(request, timeout=PATIENCE) as answer:
@@ -71,94 +70,87 @@ class Emulator(Server):
         return super().sign_in() | {"Authorization": f"Bearer {token}"}
 
 
+def proc(pid: int, name: str) -> str:
+    """What Linux says of a process; nothing of one that has ended."""
+    try:
+        return Path(f"/proc/{pid}/{name}").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
 def tree(pid: int) -> list[int]:
     """The process and all its children."""
-    found = [pid]
-    for task in (Path("/proc") / str(pid) / "task").glob("*/children"):
-        for child in task.read_text().split():
-            found += tree(int(child))
-    return found
+    children = [int(child) for thread in Path(f"/proc/{pid}/task").glob("*") for child in
+                proc(pid, f"task/{thread.name}/children").split()]  # fmt: skip
+    return [pid, *(one for child in children for one in tree(child))]
 
 
 def memory(pid: int, field: str) -> int:
-    status = (Path("/proc") / str(pid) / "status").read_text()
-    found = re.search(rf"^{field}:\s+(\d+) kB", status, re.MULTILINE)
+    """VmHWM, VmRSS, RssAnon … of a process, in bytes."""
+    found = re.search(rf"^{field}:\s+(\d+) kB", proc(pid, "status"), re.MULTILINE)
     return int(found[1]) * 1024 if found else 0
 
 
-# ------------------------------------------------------------------------------------------------------- starting
-
-
-def python_of(root: Path) -> str:
-    """The interpreter of a clone's environment, or this one."""
-    own = root / ".venv" / "bin" / "python"
-    return str(own) if own.exists() else sys.executable
-
-
-def emulator_command(root: Path, folder: Path) -> list[str]:
-    return [python_of(root), "-m", "dicom_emulator", "--port", "0", "--data-dir", str(folder / "archive")]
+# ------------------------------------------------------------------------------------------------- the four of them
 
 
 @contextmanager
-def emulator(name: str, folder: Path, root: Path = ROOT) -> Iterator[Server]:
-    """The emulator as people start it: signed in, validating, with everything on."""
-    clean = {key: value for key, value in os.environ.items() if not key.startswith("DICOM_EMULATOR_")}
-    with started(emulator_command(root, folder), folder, cwd=root, env=clean) as process:
-        port = port_in(first_line(process, folder))
-        yield Emulator(name, process, port, "/v2")
+def emulator(name: str, folder: Path, root: Path) -> Iterator[Server]:
+    """The emulator of the clone `root`, as people start it: with everything on."""
+    command = [python_of(root), "-m", "dicom_emulator", "--port", "0", "--data-dir", str(folder / "archive")]
+    with started(command, folder, root) as process:
+        yield SignedIn(name, process, port_that_it_names(process, folder), "/v2")
 
 
 @contextmanager
-def bare(name: str, folder: Path, root: Path = ROOT) -> Iterator[Server]:
+def bare(name: str, folder: Path, root: Path) -> Iterator[Server]:
+    """The bare application, in the same environment as the emulator, so that both have the same uvicorn."""
     command = [python_of(root), str(Path(__file__).parent / "bare.py"), str(folder / "stored")]
-    with started(command, folder) as process:
-        yield Server(name, process, port_in(first_line(process, folder)), "")
+    with started(command, folder, root) as process:
+        yield Server(name, process, port_that_it_names(process, folder))
 
 
 @contextmanager
-def orthanc(name: str, folder: Path) -> Iterator[Server]:
-    """Orthanc, tuned: nothing is hashed, compressed or waited for until it is on the disk."""
+def orthanc(name: str, folder: Path, root: Path) -> Iterator[Server]:
+    """Orthanc, tuned: nothing is hashed, compressed or waited for until it is on the disk; files stay in a cache."""
     if ORTHANC is None or not ORTHANC_PLUGIN.exists():
-        raise NotHere("Orthanc is not installed. On Debian: sudo apt-get install orthanc orthanc-dicomweb")
+        raise NotHere("On Debian: sudo apt-get install orthanc orthanc-dicomweb")
     port = free_port()
     settings = {
         "HttpPort": port,
         "RemoteAccessAllowed": False,
         "AuthenticationEnabled": False,
         "DicomServerEnabled": False,
-        "StorageDirectory": str(folder),
-        "IndexDirectory": str(folder),
+        "StorageDirectory": str(folder / "files"),
+        "IndexDirectory": str(folder / "files"),
         "DefaultEncoding": "Utf8",
         "SyncStorageArea": False,
         "StoreMD5ForAttachments": False,
         "StorageCompression": False,
         "HttpCompressionEnabled": False,
-        "OverwriteInstances": False,
+        "OverwriteInstances": True,
         "SaveJobs": False,
         "KeepAlive": True,
         "TcpNoDelay": True,
-        "MaximumStorageCacheSize": 512,
+        "MaximumStorageCacheSize": 512,  # MB
         "Plugins": [str(ORTHANC_PLUGIN)],
         "DicomWeb": {"Enable": True, "Root": "/dicom-web/"},
     }
-    (folder / "orthanc.json").write_text(json.dumps(settings))
-    with started([ORTHANC, str(folder / "orthanc.json")], folder) as process:
-        wait_for(port, "/dicom-web/studies?limit=1", process, folder)
+    configuration = folder / "orthanc.json"
+    configuration.write_text(json.dumps(settings))
+    with started([ORTHANC, str(configuration)], folder, root) as process:
+        wait_for(f"http://127.0.0.1:{port}/dicom-web/studies?limit=1", process, folder)
         yield Server(name, process, port, "/dicom-web")
 
 
 @contextmanager
-def tiny_pacs(name: str, folder: Path) -> Iterator[Server]:
-    """tiny-pacs with files on disk and the largest body that it takes."""
-    try:
-        version("tiny-pacs-dicomweb")
-    except PackageNotFoundError:
-        raise NotHere(
-            f"tiny-pacs is not installed: {Path(sys.executable).name} -m pip install -r benchmarks/requirements.txt"
-        ) from None
+def tiny_pacs(name: str, folder: Path, root: Path) -> Iterator[Server]:
+    """tiny-pacs with files and index on the disk and no limit to a body that matters here."""
+    if not installed("tiny-pacs-dicomweb"):
+        raise NotHere("Into this environment: pip install -r benchmarks/requirements.txt")
     port = free_port()
     settings = {
-        "ae": {"ae_title": ["BENCHMARK"], "port": free_port(), "dump_ds": False},
+        "ae": {"port": free_port(), "dump_ds": False},
         "log": {"root": {"level": "WARNING", "handlers": ["console"]}},
         "components": {
             "Database": {"on": True, "driver": "sqlite", "db_name": str(folder / "index.db"), "mode": "rwc"},
@@ -167,45 +159,79 @@ def tiny_pacs(name: str, folder: Path) -> Iterator[Server]:
             "InMemoryStorage": {"on": False},
             "FileStorage": {"on": True, "storage_dir": str(folder / "files")},
             "HttpServer": {"on": True, "host": "127.0.0.1", "port": port},
-            "DICOMWeb": {"on": True, "prefix": "/dicomweb", "auth": "none", "max_part_size": 1 << 30},
+            "DICOMWeb": {"on": True, "prefix": "/dicomweb", "max_part_size": 1 << 30},
         },
     }
     (folder / "files").mkdir()
-    (folder / "config.json").write_text(json.dumps(settings))
-    command = [sys.executable, "-m", "tiny_pacs", "run", "-c", str(folder / "config.json")]
-    with started(command, folder) as process:
-        wait_for(port, "/dicomweb/studies?limit=1", process, folder)
+    configuration = folder / "config.json"
+    configuration.write_text(json.dumps(settings))
+    command = [sys.executable, "-m", "tiny_pacs", "run", "-c", str(configuration)]
+    with started(command, folder, root) as process:
+        wait_for(f"http://127.0.0.1:{port}/dicomweb/studies?limit=1", process, folder)
         yield Server(name, process, port, "/dicomweb")
 
 
 class Kind(NamedTuple):
-    start: Callable[..., Any]
-    version: Callable[[], str]
+    """How a server is started, given its name, a folder and the emulator's clone, and which version it is."""
+
+    start: Callable[[str, Path, Path], AbstractContextManager[Server]]
+    version: Callable[[Path], str]
 
 
-def orthanc_version() -> str:
-    said = subprocess.run([ORTHANC or "Orthanc", "--version"], capture_output=True, text=True).stdout
-    plugin = subprocess.run(
-        ["dpkg-query", "-W", "-f", "${Version}", "orthanc-dicomweb"], capture_output=True, text=True
-    ).stdout
-    return f"{said.split()[1] if said else '?'} with its DICOMweb plugin {plugin.partition('+')[0] or '?'}"
-
-
+EMULATOR, BARE = "emulator", "bare ASGI"
 KINDS = {
-    "emulator": Kind(emulator, lambda: f"uvicorn {version('uvicorn')}"),
-    "Orthanc": Kind(orthanc, orthanc_version),
-    "tiny-pacs": Kind(tiny_pacs, lambda: f"{version('tiny-pacs')} with tiny-pacs-dicomweb {version('tiny-pacs-dicomweb')}"),
-    "bare ASGI": Kind(bare, lambda: f"uvicorn {version('uvicorn')}"),
+    EMULATOR: Kind(emulator, lambda root: f"commit {commit(root)}"),
+    "Orthanc": Kind(orthanc, lambda root: f"{orthanc_version()}, tuned: no fsync, no MD5, a cache of 512 MB"),
+    "tiny-pacs": Kind(
+        tiny_pacs, lambda root: f"{installed('tiny-pacs')}, with tiny-pacs-dicomweb {installed('tiny-pacs-dicomweb')}"
+    ),
+    BARE: Kind(bare, lambda root: "stores what is posted, sends the bytes that the emulator sends; the bound"),
 }
 
 
+def installed(package: str) -> str:
+    """The version of a package; "" where there is none."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
+
+
+def commit(root: Path) -> str:
+    return said(["git", "-C", str(root), "describe", "--always", "--dirty"]).strip() or "unknown"
+
+
+def orthanc_version() -> str:
+    program = re.search(r"[\d.]{3,}", said([str(ORTHANC), "--version"]))
+    plugin = said(["dpkg-query", "-W", "-f", "${Version}", "orthanc-dicomweb"])
+    return f"{program[0] if program else 'unknown'}, with its DICOMweb plugin {plugin or 'of unknown version'}"
+
+
+def said(command: list[str]) -> str:
+    """What a program prints; nothing, if there is no such program."""
+    try:
+        return subprocess.run(command, capture_output=True, text=True).stdout
+    except FileNotFoundError:
+        return ""
+
+
+# --------------------------------------------------------------------------------------------------------- starting
+
+
+def python_of(root: Path) -> str:
+    """The interpreter of a clone's own environment; this one, where the clone has none."""
+    own = root / ".venv" / "bin" / "python"
+    return str(own) if own.exists() else sys.executable
+
+
 @contextmanager
-def started(command: list[str], folder: Path, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
+def started(command: list[str], folder: Path, working_directory: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A process whose output goes to a file, and which ends with the `with` block."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("DICOM_EMULATOR_")}
     with (folder / "log").open("wb") as log:
-        pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": log}
-        if "emulator" not in " ".join(command) and "bare.py" not in " ".join(command):
-            pipes["stdout"] = log
-        process = subprocess.Popen(command, **pipes, **options)
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=working_directory, env=environment
+        )
     try:
         yield process
     finally:
@@ -217,35 +243,32 @@ def started(command: list[str], folder: Path, **options: Any) -> Iterator[subpro
             process.wait()
 
 
-def first_line(process: subprocess.Popen[bytes], folder: Path) -> str:
-    assert process.stdout
-    line = process.stdout.readline().decode()
-    if not line:
-        raise RuntimeError(f"a server did not start:\n{(folder / 'log').read_text(errors='replace')}")
-    return line
+def attempts(process: subprocess.Popen[bytes], folder: Path) -> Iterator[None]:
+    """Again and again, until the process has ended or time is over: an error that shows its log."""
+    end = time.monotonic() + PATIENCE
+    while process.poll() is None and time.monotonic() < end:
+        yield
+        time.sleep(0.01)
+    raise RuntimeError(f"{process.args[0]} did not start:\n{(folder / 'log').read_text(errors='replace')}")
 
 
-def port_in(line: str) -> int:
-    return int(line.rpartition(":")[2])
+def port_that_it_names(process: subprocess.Popen[bytes], folder: Path) -> int:
+    for _ in attempts(process, folder):
+        if found := re.search(r"ready at http://127\.0\.0\.1:(\d+)\n", (folder / "log").read_text(errors="replace")):
+            return int(found[1])
+    raise AssertionError("attempts() ends with an error")
+
+
+def wait_for(url: str, process: subprocess.Popen[bytes], folder: Path) -> None:
+    for _ in attempts(process, folder):
+        try:
+            NO_PROXY.open(url, timeout=PATIENCE).close()
+            return
+        except OSError:
+            continue
 
 
 def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return listener.getsockname()[1]
-
-
-def wait_for(port: int, path: str, process: subprocess.Popen[bytes], folder: Path) -> None:
-    end = time.monotonic() + PATIENCE
-    while True:
-        try:
-            with NO_PROXY.open(f"http://127.0.0.1:{port}{path}", timeout=PATIENCE):
-                return
-        except OSError as error:
-            if process.poll() is not None or time.monotonic() > end:
-                log = (folder / "log").read_text(errors="replace")
-                raise RuntimeError(f"a server did not start ({error}):\n{log}") from None
-            time.sleep(0.02)
-
-
-__all__ = ["ExitStack"]
