@@ -2,7 +2,7 @@
 
 import secrets
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,8 @@ MULTI_FRAME_WORD = "1.2.840.10008.5.1.4.1.1.7.3"
 BOUNDARY = "benchmark-boundary"
 CONTENT_TYPE = f'multipart/related; type="application/dicom"; boundary={BOUNDARY}'
 FRAME = 512 * 512 * 2  # bytes
+
+STUDY_DATE = b"\x08\x00\x20\x00DA\x08\x00"  # (0008,0020) in explicit VR little endian; eight bytes of date follow
 
 # UIDs of 64 characters that stand in a template until they are replaced.
 STUDY, SERIES, INSTANCE = (synthetic_uid("benchmark", level).encode() for level in ("study", "series", "instance"))
@@ -170,22 +172,23 @@ class Upload:
         self.instances = [tuple(begin + place for place in places(part, INSTANCE)) for begin in begins]
         self.studies = [begin + place for begin in begins for place in places(part, STUDY)]
         self.series = [begin + place for begin in begins for place in places(part, SERIES)]
+        self.dates = [begin + part.index(STUDY_DATE) + len(STUDY_DATE) for begin in begins]
 
     def renew(self) -> None:
         """Put new UIDs into the body."""
         self.name(series_of(len(self.instances)))
 
-    def name(self, uids: list[Uids]) -> None:
-        """Put these UIDs into the body."""
+    def name(self, uids: list[Uids], date: str = "20200922") -> None:
+        """Put these UIDs into the body, and this StudyDate."""
+        self.write(self.dates, date)
         self.write(self.studies, uids[0].study)
         self.write(self.series, uids[0].series)
         for one, found in zip(uids, self.instances, strict=True):
             self.write(found, one.instance)
 
-    def write(self, found: list[int] | tuple[int, ...], uid: str) -> None:
-        text = uid.encode()
+    def write(self, found: Iterable[int], text: str) -> None:
         for place in found:
-            self.body[place : place + len(text)] = text
+            self.body[place : place + len(text)] = text.encode()
 
 
 def places(content: bytes, text: bytes) -> Iterator[int]:

@@ -55,6 +55,10 @@ class Server:
         """The most bytes in memory since forget_peak(), of the process and its children."""
         return sum(memory(pid, "VmHWM") for pid in tree(self.process.pid))
 
+    def memory(self) -> int:
+        """The bytes in memory now, of the process and its children."""
+        return sum(memory(pid, "VmRSS") for pid in tree(self.process.pid))
+
 
 class SignedIn(Server):
     """The emulator: each client gets a token from where azure-identity would."""
