@@ -1,7 +1,7 @@
 """How the emulator's times grow from 1,000 to 100,000 instances: STOW, QIDO and the change feed, as table and plot.
 
-One emulator, signed in to, on a folder of its own. It is filled with small instances, ten to a study; on the way, at 1,000,
-3,000 and so on, each request is sent 50 times. What is stored meanwhile counts as well. Takes some minutes.
+One emulator, signed in to, on a folder of its own, is filled with small instances, ten to a study. On the way, at
+1,000, 3,000 and so on, each request is sent 50 times. What is stored by that counts as well. Takes some minutes.
 """
 
 import argparse
@@ -119,7 +119,7 @@ def plot(path: Path, steps: list[int], found: dict[str, list[float]]) -> None:
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(figsize=(9, 5), layout="constrained")
-    for (name, values), marker in zip(found.items(), "os^vD<>P"):
+    for (name, values), marker in zip(found.items(), "os^vD<>P", strict=True):
         axes.plot(steps, [1000 * value for value in values], marker=marker, label=name)
     axes.set(xscale="log", yscale="log", xlabel="instances in the emulator", ylabel="milliseconds for a request")
     axes.set_xticks(steps, [f"{step:,}" for step in steps])

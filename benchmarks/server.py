@@ -14,10 +14,11 @@ import random
 import statistics
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ FILES = 'multipart/related; type="application/dicom"; transfer-syntax=*'
 FRAMES = 'multipart/related; type="application/octet-stream"; transfer-syntax=*'
 MB = 1e6
 MOST_ROUNDS = 9
+MISSED = " **missed**"
 NOT_OFFERED = "not offered"
 RESULTS = Path(__file__).parent / "results"
 
@@ -125,7 +127,6 @@ class Contents:
                 raise WrongAnswer(f"cannot store: status {answer.status}, {answer.body[:300]!r}")
         connection.close()
         self.stored.add((server.name, what))
-
 
 
 # --------------------------------------------------------------------------------------------------------- requests
@@ -262,6 +263,7 @@ ONE_INSTANCE = gets(
         for uids in series
     ],
 )
+FINDS_ONE = finds(lambda c: 1)
 ONE_IMAGE = gets(FILES, lambda c: [path_of(uids) for uids in c.study])
 SENDS_AN_IMAGE = sends_files(image, lambda c: c.study, each=True)
 ROWS = [
@@ -288,15 +290,16 @@ ROWS = [
         sends_metadata, "metadata"),
     Row("metadata-again", "metadata of 500 instances, again", "requests/s", one, 7,
         gets(JSON, lambda c: [f"/studies/{c.rich_studies[0][0].study}/metadata"]), sends_metadata, "metadata"),
-    Row("qido-study", "QIDO of a study by UID, 1 client", "requests/s", one, 6, ONE_STUDY, finds(lambda c: 1), "archive"),
-    Row("qido-study-8", "QIDO of a study by UID, 8 clients", "requests/s", one, 6, ONE_STUDY, finds(lambda c: 1), "archive", 8),
-    Row("qido-instance", "QIDO of an instance by UID, 1 client", "requests/s", one, 15, ONE_INSTANCE, finds(lambda c: 1),
+    Row("qido-study", "QIDO of a study by UID, 1 client", "requests/s", one, 6, ONE_STUDY, FINDS_ONE, "archive"),
+    Row("qido-study-8", "QIDO of a study by UID, 8 clients", "requests/s", one, 6, ONE_STUDY, FINDS_ONE, "archive",
+        8),
+    Row("qido-instance", "QIDO of an instance by UID, 1 client", "requests/s", one, 15, ONE_INSTANCE, FINDS_ONE,
         "archive"),
-    Row("qido-instance-8", "QIDO of an instance by UID, 8 clients", "requests/s", one, 15, ONE_INSTANCE, finds(lambda c: 1),
+    Row("qido-instance-8", "QIDO of an instance by UID, 8 clients", "requests/s", one, 15, ONE_INSTANCE, FINDS_ONE,
         "archive", 8),
     Row("qido-page", "QIDO page of 100 studies among 10,000 instances", "requests/s", one, 50,
         gets(JSON, lambda c: ["/studies?limit=100"]), finds(lambda c: min(100, c.sizes.studies)), "archive"),
-    Row("qido-dates", "QIDO of the 100 studies in a range of dates among 1,000", "requests/s", one, 50,
+    Row("qido-dates", "QIDO of the 100 studies in a range of dates among 10,000 instances", "requests/s", one, 50,
         gets(JSON, lambda c: ["/studies?StudyDate=20200901-20200930&limit=100"]),
         finds(lambda c: c.sizes.studies // 10), "archive"),
 ]  # fmt: skip
@@ -340,53 +343,60 @@ class Ratio:
         return text
 
 
-def ratio(faster: Cell, slower: Cell) -> Ratio:
-    return Ratio([a.rate / b.rate for a, b in zip(faster.turns, slower.turns)])
+def ratio(faster: Cell | None, slower: Cell | None) -> Ratio | None:
+    """How many times faster; None unless both have brought right answers to the end."""
+    if not faster or not slower or faster.trouble or slower.trouble:
+        return None
+    return Ratio([a.rate / b.rate for a, b in zip(faster.turns, slower.turns, strict=True)])
 
 
 def measure(
     row: Row, running: list[servers.Server], contents: Contents, rounds: int, seconds: float, patience: float
 ) -> dict[str, Cell]:
-    """All rounds of one row; no new round begins after `patience` seconds, once there are three."""
+    """All rounds of one row; once there are three, no further one begins after `patience` seconds."""
     cells = {server.name: Cell() for server in running}
-    expected: dict[str, Answer] = {}
-    emulated = b""
+    expected = first_answers(row, running, contents, cells)
+    for server in running:
+        server.forget_peak()
+    begin = time.monotonic()
+    for round_number in range(1, rounds + 1):
+        if round_number > 3 and time.monotonic() - begin > patience:
+            break
+        os.sync()  # what one server has written is not for the next to wait for
+        for server in running:
+            cell = cells[server.name]
+            if cell.trouble:
+                continue
+            before = server.cpu_seconds()
+            try:
+                work = partial(row.requests, contents, round_number)
+                cell.turns.append(turn(server, work, row.clients, seconds, expected[server.name]))
+            except WrongAnswer as trouble:
+                cell.trouble = one_line(f"wrong: {trouble}")
+            cell.cpu += server.cpu_seconds() - before
+    for server in running:
+        cells[server.name].peak = server.peak_memory()
+    return cells
+
+
+def first_answers(
+    row: Row, running: list[servers.Server], contents: Contents, cells: dict[str, Cell]
+) -> dict[str, Answer]:
+    """The answers that all others have to be like, looked at as a whole; who has none is told so in its cell."""
+    found: dict[str, Answer] = {}
     for server in running:
         try:
             contents.store(server, row.needs)
-            expected[server.name] = answer = first_answer(row, server, contents, emulated)
-        except (WrongAnswer, OSError, NotOffered) as trouble:
-            cells[server.name].trouble = str(trouble)
-            continue
-        emulated = answer.body if server.name == EMULATOR else emulated
-    taking_part = [server for server in running if server.name in expected]
-    spent = 0.0
-    for server in taking_part:
-        server.forget_peak()
-    for round_number in range(1, rounds + 1):
-        os.sync()  # what one has written is not for the next to wait for
-        for server in [server for server in taking_part if not cells[server.name].trouble]:
-            cell = cells[server.name]
-            before = server.cpu_seconds()
-            try:
-                result = turn(
-                    server,
-                    lambda: row.requests(contents, round_number),
-                    row.clients,
-                    seconds,
-                    expected[server.name],
-                )
-            except WrongAnswer as trouble:
-                cell.trouble = f"wrong answer: {trouble}"
-                continue
-            cell.turns.append(result)
-            cell.cpu += server.cpu_seconds() - before
-            spent += result.seconds
-        if spent > patience and round_number >= 3:
-            break
-    for server in taking_part:
-        cells[server.name].peak = server.peak_memory()
-    return cells
+            emulated = found[EMULATOR].body if EMULATOR in found else b""
+            found[server.name] = first_answer(row, server, contents, emulated)
+        except (WrongAnswer, NotOffered, OSError, ValueError, KeyError) as trouble:
+            cells[server.name].trouble = one_line(str(trouble))
+    return {name: Answer(answer.status, answer.length) for name, answer in found.items()}
+
+
+def one_line(text: str) -> str:
+    """Fit for a cell of a table."""
+    return " ".join(text.replace("|", "/").split())[:200]
 
 
 class NotOffered(Exception):
@@ -396,7 +406,7 @@ class NotOffered(Exception):
 def first_answer(row: Row, server: servers.Server, contents: Contents, emulated: bytes) -> Answer:
     """The answer that all others have to be like. The bare application is given the emulator's to send."""
     connection = Connection(server.address)
-    exchange = next(iter(row.requests(contents, 0)))
+    exchange = next(row.requests(contents, 0))
     if server.name == BARE and exchange.method == "GET":
         if not emulated:
             raise NotOffered("nothing to send")
@@ -424,50 +434,40 @@ def number(value: float) -> str:
 
 
 def fastest_peer(cells: dict[str, Cell]) -> Ratio | None:
-    """The ratio to the peer that is the fastest, as far as there is one."""
-    peers = [cell for name, cell in cells.items() if name not in (EMULATOR, BARE) and cell.turns]
-    mine = cells.get(EMULATOR)
-    if not peers or not mine or not mine.turns:
-        return None
-    return min((ratio(mine, peer) for peer in peers), key=lambda one: one.median)
-
-
-def verdict(reached: bool) -> str:
-    return "" if reached else " **not reached**"
+    """The ratio to the fastest peer; None, if there is none."""
+    ratios = [ratio(cells.get(EMULATOR), cell) for name, cell in cells.items() if name not in (EMULATOR, BARE)]
+    return min(filter(None, ratios), key=lambda one: one.median, default=None)
 
 
 def speed_table(results: dict[Row, dict[str, Cell]], names: list[str], contents: Contents) -> list[str]:
     peers = [name for name in names if name not in (EMULATOR, BARE)]
     lines = [
-        f"| Row | | {' | '.join(names)} | emulator ÷ fastest of {', '.join(peers) or 'no peer'} | goal "
-        f"| {BARE} ÷ emulator (goal: at most {BOUND}) |",
-        "| --- | --- " + "| ---: " * len(names) + "| ---: | ---: | ---: |",
+        f"| Row | | {' | '.join(names)} | {EMULATOR} ÷ fastest of {', '.join(peers) or 'no peer'} | goal "
+        f"| {BARE} ÷ {EMULATOR} | goal |",
+        "| --- | --- " + "| ---: " * (len(names) + 4) + "|",
     ]
     for row, cells in results.items():
-        values = [
-            cells[name].trouble or number(cells[name].rate * row.amount(contents)) for name in names if name in cells
+        rates = [
+            number(cell.rate * row.amount(contents)) if cell.turns and not cell.trouble else cell.trouble
+            for cell in (cells[name] for name in names)
         ]
-        best = fastest_peer(cells)
-        to_peer = f"{best}{verdict(best.median >= row.goal)}" if best else "–"
-        bound = ratio(cells[BARE], cells[EMULATOR]) if {BARE, EMULATOR} <= set(cells) else None
-        to_bound = f"{bound}{verdict(bound.median <= BOUND)}" if bound and bound.rounds else "–"
+        best, bound = fastest_peer(cells), ratio(cells.get(BARE), cells.get(EMULATOR))
         lines.append(
-            f"| {row.name}: {row.title} | {row.unit} | {' | '.join(values)} | {to_peer} | ≥ {row.goal:g} | {to_bound} |"
+            f"| {row.name}: {row.title} | {row.unit} | {' | '.join(rates)} "
+            f"| {best or '–'}{'' if not best or best.median >= row.goal else MISSED} | ≥ {row.goal:g} "
+            f"| {bound or '–'}{'' if not bound or bound.median <= BOUND else MISSED} | ≤ {BOUND} |"
         )
     return lines
 
 
 def cost_table(results: dict[Row, dict[str, Cell]], names: list[str]) -> list[str]:
-    lines = [
-        f"| Row | {' | '.join(names)} |",
-        "| --- " + "| ---: " * len(names) + "|",
-    ]
+    lines = [f"| Row | {' | '.join(names)} |", "| --- " + "| ---: " * len(names) + "|"]
     for row, cells in results.items():
-        values = [
-            f"{number(cell.cpu_of_a_request * 1000)} ms, {cell.peak / 2**20:.0f} MiB" if cell.turns else "–"
+        costs = [
+            f"{number(1000 * cell.cpu_of_a_request)} ms, {cell.peak / 2**20:.0f} MiB" if cell.turns else "–"
             for cell in (cells[name] for name in names)
         ]
-        lines.append(f"| {row.name} | {' | '.join(values)} |")
+        lines.append(f"| {row.name} | {' | '.join(costs)} |")
     return lines
 
 
@@ -485,7 +485,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="server.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--rows", default="", metavar="NAME,NAME", help=f"which rows, by how they begin: {names}")
+    parser.add_argument(
+        "--rows", default="", metavar="NAME,NAME", help=f"which rows, by name or by how names begin: {names}"
+    )
     parser.add_argument("--servers", default="", metavar="NAME,NAME", help=f"which servers: {', '.join(servers.KINDS)}")
     parser.add_argument("--rounds", type=int, default=7, metavar="N", help="how many rounds, 7 unless told; 9 at most")
     parser.add_argument("--seconds", type=float, default=1.0, metavar="S", help="how long a turn takes at least")
@@ -509,19 +511,25 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def chosen(parser: argparse.ArgumentParser, what: str, given: str, known: dict[str, Any]) -> list[Any]:
-    """What the beginnings in `given` stand for; everything, if there are none."""
+    """What the names in `given`, or their beginnings, stand for; everything, if there are none."""
     beginnings = [one.strip() for one in given.split(",") if one.strip()]
     for one in beginnings:
-        if not any(name.lower().startswith(one.lower()) for name in known):
+        if not any(begins(name, one) for name in known):
             parser.error(f"there is no {what} that begins with {one}; there are: {', '.join(known)}")
     return [
         thing
         for name, thing in known.items()
-        if not beginnings or any(name.lower().startswith(one.lower()) for one in beginnings)
+        if not beginnings or any(one == name or (one not in known and begins(name, one)) for one in beginnings)
     ]
 
 
-def start_servers(options: argparse.Namespace, folder: Path, stack: ExitStack) -> tuple[list[servers.Server], list[str]]:
+def begins(name: str, beginning: str) -> bool:
+    return name.lower().startswith(beginning.lower())
+
+
+def start_servers(
+    options: argparse.Namespace, folder: Path, stack: ExitStack
+) -> tuple[list[servers.Server], list[str]]:
     """The servers that are there, and what to say of each."""
     running, notes = [], []
     for name in options.servers:

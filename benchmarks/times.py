@@ -1,8 +1,9 @@
 """How long a learner waits: the emulator's start and memory, the first picture of lesson 00, all lessons as a test.
 
-Start: from the process to the line that says it is ready, ten times. Memory: of the emulator that has just started, and
-how much of it is its own and not mapped files. Lab: from `python3 run.py lab` until lesson 00 has drawn its first picture
-in Chromium, with nobody to wait for. Notebooks: `python3 run.py test notebooks`, each cell compared with what is stored.
+start: from the process to the line that says it is ready, ten times.
+memory: of the emulator that has just started, and how much of it is its own and not mapped files.
+lab: from `python3 run.py lab` until lesson 00 has drawn its first picture in Chromium, with nobody to wait for.
+notebooks: `python3 run.py test notebooks`, each cell compared with what is stored.
 """
 
 import argparse
@@ -85,7 +86,11 @@ def lab(root: Path, quick: bool) -> list[Time]:
         page.set_default_timeout(PATIENCE * 1000)
         command = [sys.executable, "run.py", "lab", "--no-browser", "--ip=127.0.0.1", f"--port={port}",
                    "--ServerApp.port_retries=0"]  # fmt: skip
-        environment = os.environ | {"JUPYTER_TOKEN": "benchmark", "HOME": str(home), "IPYTHONDIR": str(home / "ipython")}
+        environment = os.environ | {
+            "JUPYTER_TOKEN": "benchmark",
+            "HOME": str(home),
+            "IPYTHONDIR": str(home / "ipython"),
+        }
         begin = time.perf_counter()
         process = subprocess.Popen(
             command, cwd=copy, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -148,7 +153,12 @@ def main(arguments: list[str] | None = None) -> int:
     if unknown := set(chosen) - set(PARTS):
         parser.error(f"there is no row {', '.join(unknown)}; there are: {', '.join(PARTS)}")
     root = options.root.resolve()
-    lines = [f"Commit {servers.commit(root)}, {os.cpu_count()} processors.", "", "| | | goal |", "| --- | ---: | ---: |"]
+    lines = [
+        f"Commit {servers.commit(root)}, {os.cpu_count()} processors.",
+        "",
+        "| | | goal |",
+        "| --- | ---: | ---: |",
+    ]
     for name in chosen:
         try:
             lines += [f"| {what} | {value} | {goal} |" for what, value, goal in PARTS[name](root, options.quick)]

@@ -253,7 +253,7 @@ def attempts(process: subprocess.Popen[bytes], folder: Path) -> Iterator[None]:
     while process.poll() is None and time.monotonic() < end:
         yield
         time.sleep(0.01)
-    raise RuntimeError(f"{process.args[0]} did not start:\n{(folder / 'log').read_text(errors='replace')}")
+    raise RuntimeError(f"a server did not start:\n{(folder / 'log').read_text(errors='replace')}")
 
 
 def port_that_it_names(process: subprocess.Popen[bytes], folder: Path) -> int:
