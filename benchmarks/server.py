@@ -52,8 +52,8 @@ class Sizes:
 QUICK = Sizes(images=4, frames=10, studies=20, instances_of_metadata=20)
 
 
-def study_date(index: int) -> str:
-    """One study of ten is from September."""
+def month_of(index: int) -> str:
+    """The date of a study in the archive: one of ten is from September."""
     return f"2020{index % 10 + 1:02}15"
 
 
@@ -111,7 +111,7 @@ class Contents:
             for begin in range(0, len(uids), at_a_time):
                 chosen = uids[begin : begin + at_a_time]
                 upload = Upload(file, len(chosen))
-                upload.name(chosen, study_date(index))
+                upload.name(chosen, month_of(index) if what == "archive" else files.DATE)
                 yield upload.body
 
     def store(self, server: servers.Server, what: str) -> None:
@@ -128,6 +128,11 @@ class Contents:
         connection.close()
         self.stored.add((server.name, what))
 
+
+File = Callable[[Contents], bytes]
+Amount = Callable[[Contents], float]
+Requests = Callable[[Contents, int], Iterator[Exchange]]  # of one client, in the round of this number
+Check = Callable[[Contents, bytes], bool]  # of the body of an answer
 
 # --------------------------------------------------------------------------------------------------------- requests
 
@@ -147,7 +152,7 @@ def again_and_again(*exchanges: Exchange) -> Iterator[Exchange]:
         yield dice.choice(exchanges)
 
 
-def uploads(file: Callable[[Contents], bytes], count: int) -> Callable[[Contents, int], Iterator[Exchange]]:
+def uploads(file: File, count: int) -> Requests:
     def requests(contents: Contents, number: int) -> Iterator[Exchange]:
         upload = Upload(file(contents), count)
         while True:
@@ -157,7 +162,7 @@ def uploads(file: Callable[[Contents], bytes], count: int) -> Callable[[Contents
     return requests
 
 
-def gets(accept: str, paths: Callable[[Contents], list[str]]) -> Callable[[Contents, int], Iterator[Exchange]]:
+def gets(accept: str, paths: Callable[[Contents], list[str]]) -> Requests:
     return lambda contents, number: again_and_again(*(Exchange("GET", path, accept) for path in paths(contents)))
 
 
@@ -168,7 +173,7 @@ def metadata_never_asked_for(contents: Contents, number: int) -> Iterator[Exchan
 # ----------------------------------------------------------------------------------------------------------- checks
 
 
-def stores(count: int) -> Callable[[Contents, bytes], bool]:
+def stores(count: int) -> Check:
     def check(contents: Contents, body: bytes) -> bool:
         answer = json.loads(body)
         return len(answer["00081199"]["Value"]) == count and not answer.get("00081198", {}).get("Value")
@@ -176,17 +181,17 @@ def stores(count: int) -> Callable[[Contents, bytes], bool]:
     return check
 
 
-def sends_files(file: Callable[[Contents], bytes], uids: Callable[[Contents], list[Uids]], each: bool = False):
-    """All bytes of the data sets, or of any of them, are in the answer, whatever was done to what precedes them."""
+def sends_files(file: File, uids: Callable[[Contents], list[Uids]], any_one: bool = False) -> Check:
+    """All bytes of the data sets, or of any one, are in the answer, whatever was done to what precedes them."""
 
     def check(contents: Contents, body: bytes) -> bool:
         found = [files.data_set(files.filled(file(contents), one)) in body for one in uids(contents)]
-        return any(found) if each else all(found)
+        return any(found) if any_one else all(found)
 
     return check
 
 
-def sends_frames(count: int) -> Callable[[Contents, bytes], bool]:
+def sends_frames(count: int) -> Check:
     return lambda contents, body: all(files.frame(contents.film, number) in body for number in range(count))
 
 
@@ -196,7 +201,7 @@ def sends_metadata(contents: Contents, body: bytes) -> bool:
     return len(found) == contents.sizes.instances_of_metadata and all(len(one) > 90 for one in found)
 
 
-def finds(count: Callable[[Contents], int]) -> Callable[[Contents, bytes], bool]:
+def finds(count: Callable[[Contents], int]) -> Check:
     def check(contents: Contents, body: bytes) -> bool:
         found = json.loads(body)
         return len(found) == count(contents) and all("0020000D" in one for one in found)
@@ -214,10 +219,10 @@ class Row:
     name: str
     title: str
     unit: str
-    amount: Callable[[Contents], float]  # in one request
+    amount: Amount  # in one request
     goal: float
-    requests: Callable[[Contents, int], Iterator[Exchange]]
-    check: Callable[[Contents, bytes], bool]
+    requests: Requests
+    check: Check
     needs: str = ""  # what has to be stored
     clients: int = 1
 
@@ -226,7 +231,7 @@ def one(contents: Contents) -> float:
     return 1
 
 
-def megabytes(file: Callable[[Contents], bytes], count: Callable[[Contents], int]) -> Callable[[Contents], float]:
+def megabytes(file: File, count: Callable[[Contents], int]) -> Amount:
     return lambda contents: len(file(contents)) * count(contents) / MB
 
 
@@ -265,7 +270,7 @@ ONE_INSTANCE = gets(
 )
 FINDS_ONE = finds(lambda c: 1)
 ONE_IMAGE = gets(FILES, lambda c: [path_of(uids) for uids in c.study])
-SENDS_AN_IMAGE = sends_files(image, lambda c: c.study, each=True)
+SENDS_AN_IMAGE = sends_files(image, lambda c: c.study, any_one=True)
 ROWS = [
     Row("stow-images", "STOW 10 × 0.5 MB a request", "MB/s", megabytes(image, lambda c: 10), 2, uploads(image, 10),
         stores(10)),

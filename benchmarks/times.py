@@ -16,9 +16,12 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from side_by_side import servers
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 STARTS = 10
 PATIENCE = 120  # seconds
@@ -121,7 +124,7 @@ def lab(root: Path, quick: bool) -> list[Time]:
     ]
 
 
-def choose(page: object, menu: str, item: str) -> None:
+def choose(page: "Page", menu: str, item: str) -> None:
     page.get_by_role("menuitem", name=menu, exact=True).click()
     page.get_by_role("menuitem", name=item, exact=True).click()
 

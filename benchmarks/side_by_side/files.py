@@ -18,6 +18,7 @@ BOUNDARY = "benchmark-boundary"
 CONTENT_TYPE = f'multipart/related; type="application/dicom"; boundary={BOUNDARY}'
 FRAME = 512 * 512 * 2  # bytes
 
+DATE = "20200922"
 STUDY_DATE = b"\x08\x00\x20\x00DA\x08\x00"  # (0008,0020) in explicit VR little endian; eight bytes of date follow
 
 # UIDs of 64 characters that stand in a template until they are replaced.
@@ -178,7 +179,7 @@ class Upload:
         """Put new UIDs into the body."""
         self.name(series_of(len(self.instances)))
 
-    def name(self, uids: list[Uids], date: str = "20200922") -> None:
+    def name(self, uids: list[Uids], date: str = DATE) -> None:
         """Put these UIDs into the body, and this StudyDate."""
         self.write(self.dates, date)
         self.write(self.studies, uids[0].study)

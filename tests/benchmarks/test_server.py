@@ -31,15 +31,15 @@ def cells(line: str) -> list[str]:
 
 def test_a_quick_run_has_a_number_in_each_cell() -> None:
     done = subprocess.run(
-        [sys.executable, "benchmarks/server.py", "--quick", "--rows=stow-small,qido-study", "--servers=emulator,bare"],
+        [sys.executable, "benchmarks/server.py", "--quick", "--rows=stow-small,wado-image", "--servers=emulator,bare"],
         cwd=ROOT,
         capture_output=True,
         encoding="utf-8",
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    rows = [cells(line) for line in done.stdout.splitlines() if line.startswith(("| stow-small", "| qido-study"))]
+    rows = [cells(line) for line in done.stdout.splitlines() if line.startswith(("| stow-small", "| wado-image"))]
     speeds, costs = rows[:2], rows[2:]
-    assert [row[0].partition(":")[0] for row in speeds] == [row[0] for row in costs] == ["stow-small", "qido-study"]
+    assert [row[0].partition(":")[0] for row in speeds] == [row[0] for row in costs] == ["stow-small", "wado-image"]
     for _, unit, emulator, bare, to_peer, goal, to_bound, bound in speeds:
         assert unit in {"instances/s", "requests/s"}
         assert re.fullmatch(NUMBER, emulator) and re.fullmatch(NUMBER, bare)
