@@ -69,7 +69,8 @@ REQUESTS: dict[str, Callable[[Growing, int], Exchange]] = {
     "QIDO, an instance by UID": lambda it, number: it.search(
         f"/instances?SOPInstanceUID={it.in_the_middle(number).instance}"
     ),
-    "QIDO, 100 studies": lambda it, number: it.search("/studies?limit=100"),
+    "QIDO, first 100 studies": lambda it, number: it.search("/studies?limit=100"),
+    "QIDO, last 10 studies": lambda it, number: it.search(f"/studies?limit=10&offset={len(it.some) - 10}"),
     "QIDO, 10 studies of a day": lambda it, number: it.search("/studies?StudyDate=20200101&limit=10"),
     "change feed, first 100": lambda it, number: it.search("/changefeed?limit=100"),
     "change feed, last 100": lambda it, number: it.search(f"/changefeed?limit=100&offset={it.stored - 100}"),
@@ -119,7 +120,7 @@ def plot(path: Path, steps: list[int], found: dict[str, list[float]]) -> None:
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(figsize=(9, 5), layout="constrained")
-    for (name, values), marker in zip(found.items(), "os^vD<>P", strict=True):
+    for (name, values), marker in zip(found.items(), "os^vXD<>P", strict=True):
         axes.plot(steps, [1000 * value for value in values], marker=marker, label=name)
     axes.set(xscale="log", yscale="log", xlabel="instances in the emulator", ylabel="milliseconds for a request")
     axes.set_xticks(steps, [f"{step:,}" for step in steps])
