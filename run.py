@@ -6,6 +6,7 @@
   test       run all tests, notebooks included
   notebooks  run the lessons again and store what they print now
   emulator   start the DICOM service emulator alone
+  bench      measure speed and memory; alone it lists what can be measured
 
 Each makes .venv and installs what it needs first. That takes about a minute, once.
 What follows the command goes to the program behind it:
@@ -20,11 +21,13 @@ What follows the command goes to the program behind it:
   python3 run.py notebooks 02 04                 two of them
   python3 run.py emulator --port 8080            the emulator's own options
   python3 run.py emulator --help                 which are listed this way
+  python3 run.py bench multipart --quick         a benchmark's own options
 """
 
 # Standard library only, and nothing newer than Python 3.8: an old Python must get far enough to be told what it lacks.
 from __future__ import annotations
 
+import ast
 import errno
 import hashlib
 import importlib.util
@@ -405,6 +408,18 @@ def emulator(arguments: list[str]) -> int:
     return hand_over([str(python), "-m", "dicom_emulator", *arguments], env, folder=os.getcwd())
 
 
+def bench(arguments: list[str]) -> int:
+    files = {path.stem: path for path in sorted((ROOT / "benchmarks").glob("[!_]*.py"))}
+    if not arguments or arguments[0] in ("-h", "--help"):
+        say(f"What can be measured, with {PYTHON_COMMAND} run.py bench NAME (and --help for its options):\n")
+        for name, path in files.items():
+            say(f"  {name:<11}{(ast.get_docstring(ast.parse(path.read_text('utf-8'))) or '').partition(chr(10))[0]}")
+        return 0 if arguments else 2
+    if arguments[0] not in files:
+        raise Stop(f"There is no benchmark {arguments[0]!r}. There are {', '.join(files)}.")
+    return hand_over([str(prepare(FOR_TESTS)), "-m", f"benchmarks.{arguments[0]}", *arguments[1:]], environment())
+
+
 def hand_over(command: list[str], env: dict[str, str], folder: str = str(ROOT)) -> int:
     """Become `command`, so that its signals, its output and its exit code are its own."""
     os.chdir(folder)
@@ -420,7 +435,10 @@ def hand_over(command: list[str], env: dict[str, str], folder: str = str(ROOT)) 
             continue
 
 
-COMMANDS = {"lab": lab, "start": start, "doctor": doctor, "test": test, "notebooks": notebooks, "emulator": emulator}
+COMMANDS = {
+    "lab": lab, "start": start, "doctor": doctor, "test": test, "notebooks": notebooks, "emulator": emulator,
+    "bench": bench,
+}  # fmt: skip
 
 
 def main(arguments: list[str]) -> int:
