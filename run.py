@@ -9,6 +9,7 @@
   site       build the course and the manuals as web pages, and as a PDF
   bundle     pack the course and its packages for a room without internet
   audit      ask which vulnerabilities of the locked packages are known; this needs the network
+  bench      measure speed and memory; alone it lists what can be measured
 
 Each makes .venv and installs what it needs first. That takes about a minute, once.
 What follows the command goes to the program behind it:
@@ -26,11 +27,13 @@ What follows the command goes to the program behind it:
   python3 run.py bundle /media/stick/course --for all --python all
   python3 run.py site --pdf                      in build/site; no network is needed once the packages are there
   python3 run.py audit -s osv                    pip-audit's own options
+  python3 run.py bench multipart --quick         a benchmark's own options
 """
 
 # Standard library only, and nothing newer than Python 3.8: an old Python must get far enough to be told what it lacks.
 from __future__ import annotations
 
+import ast
 import errno
 import hashlib
 import importlib.util
@@ -433,6 +436,18 @@ def audit(arguments: list[str]) -> int:
     return hand_over([str(prepare(FOR_TESTS)), "-m", "tests.audit", *arguments], environment())
 
 
+def bench(arguments: list[str]) -> int:
+    files = {path.stem: path for path in sorted((ROOT / "benchmarks").glob("[!_]*.py"))}
+    if not arguments or arguments[0] in ("-h", "--help"):
+        say(f"What can be measured, with {PYTHON_COMMAND} run.py bench NAME (and --help for its options):\n")
+        for name, path in files.items():
+            say(f"  {name:<11}{(ast.get_docstring(ast.parse(path.read_text('utf-8'))) or '').partition(chr(10))[0]}")
+        return 0 if arguments else 2
+    if arguments[0] not in files:
+        raise Stop(f"There is no benchmark {arguments[0]!r}. There are {', '.join(files)}.")
+    return hand_over([str(prepare(FOR_TESTS)), "-m", f"benchmarks.{arguments[0]}", *arguments[1:]], environment())
+
+
 def hand_over(command: list[str], env: dict[str, str], folder: str = str(ROOT)) -> int:
     """Become `command`, so that its signals, its output and its exit code are its own."""
     os.chdir(folder)
@@ -458,6 +473,7 @@ COMMANDS = {
     "site": site,
     "bundle": bundle,
     "audit": audit,
+    "bench": bench,
 }
 
 

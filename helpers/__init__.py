@@ -31,7 +31,7 @@ from helpers.multipart import (
 from helpers.plots import show_plot
 from helpers.samples import make_messy_folder, make_pictures
 from helpers.service import EmulatorDidNotStart, EmulatorProcess
-from helpers.session import LessonSession, PatientDataGuard, ServiceUnreachable
+from helpers.session import LargeBlocks, LessonSession, PatientDataGuard, ServiceUnreachable
 from helpers.studies import make_instance, make_studies, uid_of_instance, uid_of_series, uid_of_study
 from helpers.transfer import DownloadReport, TransferError, UploadReport, download_study, upload_folder
 
@@ -43,6 +43,7 @@ __all__ = [
     "FrameError",
     "HelperError",
     "InsecureAddress",
+    "LargeBlocks",
     "Lesson",
     "LessonError",
     "LessonSession",

@@ -9,6 +9,7 @@ import logging
 import os
 import re
 import secrets
+import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -25,7 +26,8 @@ from helpers.errors import HelperError
 
 DICOM = "application/dicom"
 EXPLICIT_VR_LITTLE_ENDIAN = b"1.2.840.10008.1.2.1"
-CHUNK = 64 * 1024  # bytes read or written at a time
+CHUNK = 64 * 1024  # bytes; no piece that iter_content() gives is bigger
+BLOCK = 256 * 1024  # bytes read, sent or written at a time: fewer calls, and it still fits the processor's cache
 LONGEST_PREAMBLE = 16 * 1024  # bytes; text before the first boundary is allowed, though nobody sends much
 
 File = bytes | str | os.PathLike[str] | BinaryIO
@@ -85,7 +87,7 @@ def encode_multipart_related(fields: Fields, boundary: str | None = None) -> tup
     """
     stream = MultipartRelatedStream(fields, boundary)
     body = stream.read()
-    if body.count(b"--" + stream.boundary.encode()) != len(stream.parts) + 1:
+    if boundary and body.count(b"--" + boundary.encode()) != len(stream.parts) + 1:
         raise MultipartError(f"the boundary {stream.boundary!r} also occurs inside the data: choose another")
     return body, stream.content_type
 
@@ -99,33 +101,37 @@ class OutgoingPart:
     size: int
     start: int = 0
 
-    def pieces(self) -> Iterator[bytes]:
-        """The bytes, a chunk at a time. Raises MultipartError when the file is no longer as long as it was."""
+    def pieces(self) -> Iterator[bytes | memoryview]:
+        """The bytes, a block at a time. Raises MultipartError when the file is no longer as long as it was."""
         if isinstance(self.source, bytes):
-            if self.source:
-                yield self.source
+            yield from slices(memoryview(self.source), BLOCK)
         elif isinstance(self.source, Path):
-            with self.source.open("rb") as file:
+            with self.source.open("rb", buffering=0) as file:
                 yield from self._pieces_of(file)
         else:
             self.source.seek(self.start)
             yield from self._pieces_of(self.source)
 
-    def _pieces_of(self, file: BinaryIO) -> Iterator[bytes]:
+    def _pieces_of(self, file: BinaryIO | io.FileIO) -> Iterator[bytes]:
         left = self.size
-        while piece := file.read(min(CHUNK, left)):
+        while piece := file.read(min(BLOCK, left)):
             left -= len(piece)
             yield piece
         if left or file.read(1):
             raise MultipartError("a file changed its length while it was being sent: send the request again")
 
 
+def slices(view: memoryview, size: int) -> Iterator[memoryview]:
+    """`view` in pieces of at most `size` bytes, of which none is copied."""
+    return (view[start : start + size] for start in range(0, len(view), size))
+
+
 class MultipartRelatedStream(io.RawIOBase):
-    """A multipart/related body that reads its files while it is sent, one chunk at a time.
+    """A multipart/related body that reads its files while it is sent, one block at a time.
 
     Use it as `data=` of a requests call: its length is known beforehand, so that Content-Length is sent, and it can be
     put back to its start, so that BearerAuth can repeat the request. `fields` as for encode_multipart_related;
-    `parts` lists what will be sent.
+    `parts` lists what will be sent. It can be read like a file, or iterated over: that gives the pieces as they are.
 
     >>> stream = MultipartRelatedStream([b"one", b"two"])
     >>> len(stream) == len(stream.read())
@@ -138,8 +144,9 @@ class MultipartRelatedStream(io.RawIOBase):
         if not re.fullmatch(r"[\w'()+,./:=?-]{1,70}", self.boundary, re.ASCII):
             raise MultipartError("a boundary is 1 to 70 letters, digits or signs out of '()+_,-./:=? (RFC 2046 §5.1.1)")
         self.parts = outgoing_parts(fields)
-        self._pieces: Iterator[bytes] = self._all_pieces()
-        self._piece = memoryview(b"")
+        self._length = sum(len(self._head(part)) + part.size + 2 for part in self.parts) + len(self._end())
+        self._pieces = self._all_pieces()
+        self._rest = memoryview(b"")  # of a piece of which only the beginning was read
         self._position = 0
 
     @property
@@ -155,7 +162,7 @@ class MultipartRelatedStream(io.RawIOBase):
     def _end(self) -> bytes:
         return f"--{self.boundary}--\r\n".encode()
 
-    def _all_pieces(self) -> Iterator[bytes]:
+    def _all_pieces(self) -> Iterator[bytes | memoryview]:
         for part in self.parts:
             yield self._head(part)
             yield from part.pieces()
@@ -163,7 +170,7 @@ class MultipartRelatedStream(io.RawIOBase):
         yield self._end()
 
     def __len__(self) -> int:
-        return sum(len(self._head(part)) + part.size + 2 for part in self.parts) + len(self._end())
+        return self._length
 
     def readable(self) -> bool:
         return True
@@ -174,23 +181,37 @@ class MultipartRelatedStream(io.RawIOBase):
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         """Go back to the start, or stay: a network body needs no other move."""
         if (offset, whence) == (0, io.SEEK_SET):
-            self._pieces, self._piece, self._position = self._all_pieces(), memoryview(b""), 0
+            self._pieces, self._rest, self._position = self._all_pieces(), memoryview(b""), 0
         elif (offset, whence) not in ((0, io.SEEK_CUR), (self._position, io.SEEK_SET)):
             raise io.UnsupportedOperation("this body can be read from its start only")
         return self._position
 
+    def __iter__(self) -> Iterator[bytes | memoryview]:
+        return self
+
+    def __next__(self) -> bytes | memoryview:
+        piece = self._rest or next(self._pieces)
+        self._rest = memoryview(b"")
+        self._position += len(piece)
+        return piece
+
+    def read(self, size: int | None = -1) -> bytes:
+        return b"".join(self if size is None or size < 0 else self._at_most(size))
+
     def readinto(self, buffer: Any) -> int:
         filled = 0
-        while filled < len(buffer):
-            self._piece = self._piece or memoryview(next(self._pieces, b""))
-            if not self._piece:
-                break
-            size = min(len(buffer) - filled, len(self._piece))
-            buffer[filled : filled + size] = self._piece[:size]
-            self._piece = self._piece[size:]
-            filled += size
-        self._position += filled
+        for piece in self._at_most(len(buffer)):
+            buffer[filled : filled + len(piece)] = piece
+            filled += len(piece)
         return filled
+
+    def _at_most(self, size: int) -> Iterator[bytes | memoryview]:
+        while size and (piece := next(self, None)):
+            if len(piece) > size:
+                piece, self._rest = memoryview(piece)[:size], memoryview(piece)[size:]
+                self._position -= len(self._rest)
+            size -= len(piece)
+            yield piece
 
 
 def outgoing_parts(fields: Fields) -> list[OutgoingPart]:
@@ -224,13 +245,14 @@ class Part:
     """One part of a multipart body: its headers, and its bytes, which are read when they are asked for.
 
     Ask before the next part is taken, in one of three ways: `content` holds them all, `save(target)` writes them to a
-    file, `iter_content()` gives them piece by piece. Bytes that nobody asked for are read and dropped.
+    file, `iter_content()` gives them piece by piece. Bytes that nobody asked for are read and dropped. `view` is
+    `content` without a copy, for who can use a memoryview: numpy.frombuffer(part.view, "uint8").
     """
 
     def __init__(self, headers: CaseInsensitiveDict[str], events: Iterator[Any]) -> None:
         self.headers = headers
         self._events = events
-        self._content: bytes | None = None
+        self._kept: bytes | memoryview | None = None
         self._state = "unread"
 
     def __repr__(self) -> str:
@@ -251,42 +273,54 @@ class Part:
         return parameters.get(b"transfer-syntax", EXPLICIT_VR_LITTLE_ENDIAN).decode("latin-1")
 
     @property
+    def view(self) -> memoryview:
+        """All bytes of the part, kept. Of a body that is in memory already they are not copied: they keep it there."""
+        if self._kept is None:
+            self._kept = in_one(self._views())
+        return memoryview(self._kept)
+
+    @property
     def content(self) -> bytes:
         """All bytes of the part, kept."""
-        if self._content is None:
-            self._content = b"".join(self.iter_content())
-        return self._content
+        view = self.view
+        if not isinstance(self._kept, bytes):
+            self._kept = bytes(view)
+        return self._kept
 
     def iter_content(self) -> Iterator[bytes]:
-        """The bytes in pieces of at most some 64 kB, as they arrive, not kept."""
+        """The bytes in pieces of at most 64 kB, as they arrive, not kept."""
+        return map(bytes, self._views(CHUNK))
+
+    def _views(self, size: int = sys.maxsize) -> Iterator[memoryview]:
         if self._state != "unread":
             raise PartPassedBy(
                 "the bytes of this part have gone by. Read them before you take the next part, "
                 "or use parts_of(response), which keeps all parts in memory."
             )
         self._state = "being read"
-        return self._arriving()
+        return self._arriving(size)
 
-    def _arriving(self) -> Iterator[bytes]:
+    def _arriving(self, size: int) -> Iterator[memoryview]:
         for event in self._events:
             if event is None:
                 self._state = "read"
                 return
-            yield event
-            if self._state == "passed by":
-                raise PartPassedBy("the next part was taken before this one was read: read one after the other")
+            for view in slices(event, size):
+                yield view
+                if self._state == "passed by":
+                    raise PartPassedBy("the next part was taken before this one was read: read one after the other")
 
     def save(self, target: str | os.PathLike[str] | BinaryIO) -> int:
         """Write the bytes to a path or an open binary file, piece by piece; return how many there were.
 
         A file at a path is removed again when the body turns out to be truncated.
         """
+        views = self._views()
         if not isinstance(target, (str, os.PathLike)):
-            return sum(target.write(piece) for piece in self.iter_content())
-        pieces = self.iter_content()
+            return sum(target.write(view) for view in views)
         try:
             with open(target, "wb") as file:
-                return sum(file.write(piece) for piece in pieces)
+                return sum(file.write(view) for view in views)
         except MultipartError:
             os.unlink(target)
             raise
@@ -297,6 +331,17 @@ class Part:
             while next(self._events, None) is not None:
                 pass
             self._state = "passed by"
+
+
+def in_one(views: Iterator[memoryview]) -> bytes | memoryview:
+    """What the views hold, in one piece; a single one stays as it is."""
+    first, second = next(views, memoryview(b"")), next(views, None)
+    if second is None:
+        return first
+    whole = io.BytesIO()  # grows in place, and gives away what it holds: at no time is there a second copy
+    whole.writelines([first, second])
+    whole.writelines(views)
+    return whole.getvalue()
 
 
 def iter_parts(response: requests.Response) -> Iterator[Part]:
@@ -324,7 +369,7 @@ def parts_of(response: requests.Response) -> list[Part]:
     """
     parts = []
     for part in iter_parts(response):
-        part.content  # keeps it
+        part.view  # keeps it
         parts.append(part)
     return parts
 
@@ -371,9 +416,12 @@ def split_parts(body: Iterable[bytes], boundary: str) -> Iterator[Part]:
         part.pass_by()
 
 
-def parser_events(body: Iterator[bytes], boundary: str) -> Iterator[CaseInsensitiveDict[str] | bytes | None]:
-    """What python_multipart's callbacks tell, as a row: the headers of a part, pieces of its bytes, None at its end."""
-    events: deque[CaseInsensitiveDict[str] | bytes | None] = deque()
+def parser_events(body: Iterator[bytes], boundary: str) -> Iterator[CaseInsensitiveDict[str] | memoryview | None]:
+    """What python_multipart's callbacks tell, as a row: the headers of a part, views of its bytes, None at its end.
+
+    Nothing is copied: the parser looks for the boundary, and a view says where in a piece of `body` the bytes are.
+    """
+    events: deque[CaseInsensitiveDict[str] | memoryview | None] = deque()
     headers: CaseInsensitiveDict[str] = CaseInsensitiveDict()
     name, value = bytearray(), bytearray()
     finished = False
@@ -398,20 +446,23 @@ def parser_events(body: Iterator[bytes], boundary: str) -> Iterator[CaseInsensit
         on_header_value=lambda data, start, end: value.extend(data[start:end]),
         on_header_end=on_header_end,
         on_headers_finished=lambda: events.append(headers),
-        on_part_data=lambda data, start, end: events.append(data[start:end]),
+        on_part_data=lambda data, start, end: events.append(memoryview(data)[start:end]),
         on_part_end=lambda: events.append(None),
         on_end=on_end,
     )
     whole_parts = 0
     for chunk in from_first_boundary(body, boundary):
+        problem = None
         try:
             parser.write(chunk)
-        except FormParserError as problem:
-            raise MalformedBody(f"part {whole_parts + 1} of the body breaks RFC 2046: {problem}") from problem
-        while events:
+        except FormParserError as error:
+            problem = error
+        while events:  # those before the problem too: whole parts are given
             event = events.popleft()
             whole_parts += event is None
             yield event
+        if problem:
+            raise MalformedBody(f"part {whole_parts + 1} of the body breaks RFC 2046: {problem}") from problem
     if not finished:
         raise truncated(f"after {whole_parts} whole part{'' if whole_parts == 1 else 's'}")
 
@@ -430,15 +481,17 @@ def from_first_boundary(body: Iterator[bytes], boundary: str) -> Iterator[bytes]
     beginning = b""
     for chunk in body:
         beginning += chunk
-        if found := first_line.search(beginning):
-            yield delimiter + beginning[found.end() :]
+        if found := first_line.search(beginning, 0, LONGEST_PREAMBLE):
+            # A body that begins with its boundary, as nearly all do, is not copied.
+            yield beginning if found.end() == len(delimiter) else delimiter + beginning[found.end() :]
             yield from body
             return
-        if len(beginning) > LONGEST_PREAMBLE:
+        if len(beginning) >= LONGEST_PREAMBLE:
+            beginning = beginning[:LONGEST_PREAMBLE]
             break
     if re.search(re.escape(delimiter) + rb"[ \t]*\n", beginning):
         raise MalformedBody("the lines of the body end with LF alone; multipart wants CR LF (RFC 2046 §5.1.1)")
-    if not beginning or delimiter.startswith(beginning) or beginning.endswith((delimiter, delimiter + b"\r")):
+    if delimiter.startswith(beginning) or re.search(re.escape(delimiter) + rb"(?:-|[ \t]*\r?)\Z", beginning):
         raise truncated("before its first part")
     raise WrongBoundary(
         f"the Content-Type names the boundary `{boundary}`, but no line of the body is `--{boundary}`. "
@@ -454,9 +507,12 @@ def truncated(where: str) -> TruncatedBody:
 
 
 def arriving(response: requests.Response) -> Iterator[bytes]:
-    """The body of a response in chunks, whether it has been read or not; a cut connection ends it."""
+    """The body of a response: in one piece if it has been read, else in blocks. A cut connection ends it."""
+    if response._content is not False:  # requests keeps False here until the body has been read
+        yield response.content or b""
+        return
     try:
-        yield from response.iter_content(CHUNK)
+        yield from response.iter_content(BLOCK)
     except (ChunkedEncodingError, ConnectionError):
         return  # the parser finds out that the closing line is missing, and says after which part
     except ContentDecodingError as problem:

@@ -392,24 +392,34 @@ class FileTrouble(Exception):
     """A file could not be read while it was being sent."""
 
 
-class WatchedBody(MultipartRelatedStream):
+class WatchedBody:
     """The body of one batch. It ends the request when everything is to stop, and says that a file was the trouble:
-    requests would take an OSError for a broken connection."""
+    requests would take an OSError for a broken connection.
+
+    It cannot be read like a file: urllib3 sends a file in small blocks, and what it iterates over as it comes.
+    """
 
     def __init__(self, files: Sequence[File], upload: Upload) -> None:
         self._stop = upload.stop
         try:
-            super().__init__([file.path for file in files])
+            self._stream = MultipartRelatedStream([file.path for file in files])
         except OSError as problem:
             raise FileTrouble from problem
+        self.content_type = self._stream.content_type
+        self.tell, self.seek = self._stream.tell, self._stream.seek
 
-    def readinto(self, buffer: Any) -> int:
-        if self._stop.is_set() and self.tell() < len(self):
-            raise Stopped  # the server keeps nothing of half a body; the answer to a whole one is waited for
-        try:
-            return super().readinto(buffer)
-        except (OSError, MultipartError) as problem:
-            raise FileTrouble from problem
+    def __len__(self) -> int:
+        return len(self._stream)
+
+    def __iter__(self) -> Iterator[bytes | memoryview]:
+        while self.tell() < len(self):
+            if self._stop.is_set():
+                raise Stopped  # the server keeps nothing of half a body; the answer to a whole one is waited for
+            try:
+                piece = next(self._stream)
+            except (OSError, MultipartError) as problem:
+                raise FileTrouble from problem
+            yield piece
 
 
 def name_below(top: Path, path: Path) -> str:

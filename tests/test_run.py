@@ -463,6 +463,22 @@ def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert "There is no command 'labb'" in capsys.readouterr().err
 
 
+def test_bench_lists_what_can_be_measured(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run.main(["bench"]) == 2
+    assert "  multipart  Multipart bodies: the helpers beside" in capsys.readouterr().out
+    assert run.main(["bench", "--help"]) == 0
+    assert run.main(["bench", "nothing"]) == 1
+    assert "There is no benchmark 'nothing'. There are" in capsys.readouterr().err
+
+
+def test_bench_hands_its_options_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    commands = []
+    monkeypatch.setattr(run, "prepare", lambda locks: Path("python"))
+    monkeypatch.setattr(run, "hand_over", lambda command, env: commands.append(command) or 0)
+    assert run.main(["bench", "multipart", "--quick"]) == 0
+    assert commands == [["python", "-m", "benchmarks.multipart", "--quick"]]
+
+
 # The environment of what is started
 
 
