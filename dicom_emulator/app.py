@@ -184,8 +184,7 @@ async def unsupported_version(request: Request, error: UnsupportedVersion) -> Re
 
 
 async def unavailable(request: Request, error: Exception) -> Response:
-    path = request.scope["raw_path"].decode("latin-1")  # as it was sent: no line break in it makes two lines of one
-    log.error("%s %s: %s: %s", request.method, path, type(error).__name__, error)
+    log.error("%s %s: %s: %s", request.method, request.url.path, type(error).__name__, error)
     return PlainTextResponse(UNAVAILABLE, 503)
 
 
