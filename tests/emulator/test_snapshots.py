@@ -182,15 +182,15 @@ class TestRestoring:
         assert (response.status_code, response.text) == (404, "There is no snapshot 'before'; there are: one, two.")
         assert do(service.url, ".before").status_code == 400
 
-    def test_one_of_another_edition_is_refused_and_nothing_changes(self, tmp_path: Path) -> None:
+    def test_one_of_a_newer_edition_is_refused_and_nothing_changes(self, tmp_path: Path) -> None:
         file = instance()
         with own_emulator(data_dir=tmp_path) as service:
             save(service.url, "old")
             service.store(file)
             with closing(sqlite3.connect(next(tmp_path.glob("snapshots/*/index.db")))) as kept:
-                kept.execute("PRAGMA user_version = 1")
+                kept.execute("PRAGMA user_version = 99")
             response = restore(service.url, "old")
-            assert response.status_code == 400 and "another edition" in response.text
+            assert response.status_code == 400 and "newer edition" in response.text
             assert sops(service) == of(file)
 
     def test_one_that_lost_a_file_changes_nothing(self, tmp_path: Path) -> None:
