@@ -44,23 +44,26 @@ def execute(folder: Path, *statements: str) -> None:
             connection.execute(statement)
 
 
+def lay_out(edition: Path, folder: Path) -> Path:
+    """A data folder of an earlier edition."""
+    folder.mkdir(exist_ok=True)
+    (folder / "index.db").unlink(missing_ok=True)
+    with database(folder) as connection:
+        connection.executescript(edition.read_text("utf-8"))
+        for name, size in connection.execute("SELECT file, size FROM instance"):
+            target = folder / "instances" / name[:2] / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(OLD / name[-7:], target)
+            assert target.stat().st_size == size
+    return folder
+
+
 class TestOlder:
     """old_archives/ holds what earlier commits of the emulator have written."""
 
-    def lay_out(self, edition: Path, folder: Path) -> Path:
-        folder.mkdir()
-        with database(folder) as connection:
-            connection.executescript(edition.read_text("utf-8"))
-            for name, size in connection.execute("SELECT file, size FROM instance"):
-                target = folder / "instances" / name[:2] / name
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(OLD / name[-7:], target)
-                assert target.stat().st_size == size
-        return folder
-
     @pytest.mark.parametrize("edition", EDITIONS, ids=lambda edition: edition.stem)
     def test_it_is_brought_up_to_date_with_all_that_it_holds(self, edition: Path, tmp_path: Path) -> None:
-        folder = self.lay_out(edition, tmp_path / "data")
+        folder = lay_out(edition, tmp_path / "data")
         files = [(OLD / f"{number}.dcm").read_bytes() for number in (111, 112)]
         for _ in range(2):  # and once it is, it stays so
             with own_emulator(data_dir=folder) as service:
@@ -82,7 +85,7 @@ class TestOlder:
     def test_its_tables_become_those_of_a_new_one(self, edition: Path, tmp_path: Path) -> None:
         """Whoever changes schema.sql has to write a migration."""
         shapes = []
-        for folder in (self.lay_out(edition, tmp_path / "old"), tmp_path / "new"):
+        for folder in (lay_out(edition, tmp_path / "old"), tmp_path / "new"):
             with dicom_emulator.running(data_dir=folder):
                 pass
             with database(folder) as connection:
@@ -95,7 +98,7 @@ class TestOlder:
         assert shapes[0] == shapes[1]
 
     def test_numbers_are_not_given_out_again(self, tmp_path: Path) -> None:
-        folder = self.lay_out(OLD / "version-1.sql", tmp_path / "data")
+        folder = lay_out(OLD / "version-1.sql", tmp_path / "data")
         execute(folder, "DELETE FROM metadata", "DELETE FROM instance", "DELETE FROM series", "DELETE FROM study")
         file = instance()
         with own_emulator(data_dir=folder) as service:
@@ -105,7 +108,7 @@ class TestOlder:
             assert found.headers["ETag"] == "4", "watermarks 1 to 3 were given out before"
 
     def test_what_cannot_be_brought_up_to_date_stays_as_it_is(self, tmp_path: Path) -> None:
-        folder = self.lay_out(OLD / "version-1.sql", tmp_path / "data")
+        folder = lay_out(OLD / "version-1.sql", tmp_path / "data")
         execute(folder, "CREATE TABLE new_change_feed (in_the_way)")
         with database(folder) as connection:
             before = list(connection.iterdump())
