@@ -107,9 +107,23 @@ def namespaces() -> list[str]:
 
 @contextlib.contextmanager
 def no_file_may_grow(folder: Path) -> Iterator[tuple[Running, Callable[[], None], Callable[[], None]]]:
-    running = Running(folder)
+    with running_until_the_end(Running(folder)) as running:
+        size = resource.RLIMIT_FSIZE
+        yield running, lambda: running.limit(size, 0), lambda: running.limit(size, -1)
+
+
+@contextlib.contextmanager
+def the_index_may_not_grow(folder: Path) -> Iterator[tuple[Running, Callable[[], None], Callable[[], None]]]:
+    """Small files are received and put into place; then the transaction finds no room."""
+    with running_until_the_end(Running(folder)) as running:
+        size, log = resource.RLIMIT_FSIZE, folder / "index.db-wal"
+        yield running, lambda: running.limit(size, log.stat().st_size), lambda: running.limit(size, -1)
+
+
+@contextlib.contextmanager
+def running_until_the_end(running: Running) -> Iterator[Running]:
     try:
-        yield running, lambda: running.limit(resource.RLIMIT_FSIZE, 0), lambda: running.limit(resource.RLIMIT_FSIZE, -1)
+        yield running
     finally:
         running.process.kill()
         running.process.communicate()
@@ -126,14 +140,11 @@ def small_disk(folder: Path) -> Iterator[tuple[Running, Callable[[], None], Call
             while True:
                 file.write(bytes(4096))
 
-    try:
+    with running_until_the_end(running):
         yield running, fill, ballast.unlink
-    finally:
-        running.process.kill()
-        running.process.communicate()
 
 
-DISKS = [no_file_may_grow] + [small_disk] * bool(namespaces())
+DISKS = [no_file_may_grow, the_index_may_not_grow] + [small_disk] * bool(namespaces())
 
 
 @pytest.mark.parametrize("disk", DISKS, ids=lambda disk: disk.__name__)
@@ -163,8 +174,7 @@ def test_a_full_disk_loses_nothing_and_once_there_is_room_it_goes_on(disk: Calla
         assert [emulator.store(file).status_code for file in waiting] == [200] * len(waiting)
         if emulator.get("extendedquerytags/PatientAge").status_code == 404:
             emulator.check()
-        said = emulator.stop()
-        assert "Traceback" not in said and said.count("\n") < 200, said
+        assert "Traceback" not in emulator.stop()
 
 
 def test_operations_that_found_the_disk_full_are_reported_or_done(tmp_path: Path) -> None:
