@@ -29,6 +29,7 @@ NEEDS = {
     "tests/workflows": (("node", "npm"), "nodejs npm"),
     "tests/workshop": (("unshare", "ip"), "util-linux iproute2"),
     "tests/clients/test_curl.py": (("sh", "curl"), "curl"),
+    "tests/emulator/test_out_of_means.py": (("prlimit",), "util-linux"),  # Linux alone limits a running process
 }
 
 

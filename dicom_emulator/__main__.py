@@ -4,10 +4,12 @@ import argparse
 import shlex
 import sqlite3
 import sys
+import tempfile
 from dataclasses import fields
+from errno import EACCES, EDQUOT, ENOSPC, EPERM, EROFS
 from typing import Any, Sequence
 
-from dicom_emulator.archive import DataDirInUse, NotAnArchive, WrongSchema
+from dicom_emulator.archive import Damaged, DataDirInUse, NotAnArchive, WrongSchema
 from dicom_emulator.log import set_up_log
 from dicom_emulator.server import AddressInUse, address, environment, run
 from dicom_emulator.settings import Settings, environment_variable, from_environment, parse
@@ -43,13 +45,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     set_up_log(settings.log_format)
     try:
         run(settings)
-    except (AddressInUse, DataDirInUse, NoCertificate, NotAnArchive, WrongSchema) as error:
+    except (AddressInUse, Damaged, DataDirInUse, NoCertificate, NotAnArchive, WrongSchema) as error:
         print(f"dicom_emulator: {error}", file=sys.stderr)
         return 1
     except (OSError, sqlite3.Error) as error:
-        print(f"dicom_emulator: cannot use the folder {settings.data_dir}: {error}", file=sys.stderr)
+        folder = settings.data_dir or tempfile.gettempdir()
+        named = isinstance(error, OSError) and error.filename
+        why = f"{error.strerror}: {error.filename}" if named else str(error)
+        print(f"dicom_emulator: cannot use the folder {folder} ({why}); {way_out(error)}", file=sys.stderr)
         return 1
     return 0
+
+
+def way_out(error: OSError | sqlite3.Error) -> str:
+    """What to do when the folder cannot be used."""
+    if isinstance(error, OSError):
+        full, closed = error.errno in {ENOSPC, EDQUOT}, error.errno in {EACCES, EPERM, EROFS}
+    else:
+        code = error.sqlite_errorcode & 0xFF
+        full = code == sqlite3.SQLITE_FULL
+        closed = code in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM}
+    if full:
+        return "make room there, and start again"
+    return f"{'make it writable, or ' if closed else ''}choose another with --data-dir"
 
 
 def parser() -> argparse.ArgumentParser:

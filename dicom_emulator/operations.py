@@ -1,6 +1,7 @@
 """Operations at work: threads that do what was accepted, and go on with it after a restart."""
 
 import logging
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -71,14 +72,26 @@ class Operations:
                 for _ in self._jobs[operation.type](self._archive, operation):
                     if self._stopping.is_set():
                         return
+        except (OSError, sqlite3.Error) as error:
+            log.error("operation %s (%s) failed: %s", operation.id, operation.type, error)
+            self._fail(operation)
         except Exception:
             log.exception("operation %s (%s) failed", operation.id, operation.type)
-            with self._archive.index.transaction() as transaction:
-                note(transaction, operation, operation.percent, "failed")
+            self._fail(operation)
         finally:
             if not self._stopping.is_set():
                 with self._lock:
                     self._at_work.pop(operation.id, None)
+
+    def _fail(self, operation: Operation) -> None:
+        """Note that it failed: on a full disk, as soon as there is room."""
+        while not self._stopping.is_set():
+            try:
+                with self._archive.index.transaction() as transaction:
+                    note(transaction, operation, operation.percent, "failed")
+                return
+            except sqlite3.Error:
+                self._stopping.wait(1)
 
     def _wait(self, operation: Operation) -> bool:
         """Let the least time pass. Returns whether to go on."""

@@ -181,7 +181,7 @@ def prepared(settings: Settings, on_ready: Callable[[Ready], None]) -> Iterator[
         if data_dir is None:
             temporary = tempfile.TemporaryDirectory(prefix="dicom-emulator-", ignore_cleanup_errors=True)
             data_dir = Path(stack.enter_context(temporary))
-        archive = stack.enter_context(contextlib.closing(Archive(data_dir)))
+        archive = stack.enter_context(contextlib.closing(Archive(data_dir, settings.durable)))
         certificates = make_certificates(data_dir, settings.host) if settings.tls else None
         if settings.seed:
             log.info("%s files of %s are stored", seed(archive, settings.seed).stored, settings.seed)

@@ -3,7 +3,7 @@
 import secrets
 import sqlite3
 import threading
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Iterator
@@ -11,14 +11,14 @@ from typing import Iterator
 from dicom_emulator.archive import change_feed
 from dicom_emulator.archive.extended_query_tags import index_stored
 from dicom_emulator.archive.files import DataDirInUse, Files
-from dicom_emulator.archive.index import Index, WrongSchema
+from dicom_emulator.archive.index import Damaged, Index, WrongSchema, damage_told, examine
 from dicom_emulator.archive.ingest import AlreadyExists, NewInstance
 from dicom_emulator.archive.query import fold
 from dicom_emulator.archive.snapshots import Snapshots, file_names
 from dicom_emulator.dicom import frames
 from dicom_emulator.dicom.attributes import CORE
 
-__all__ = ["Archive", "DataDirInUse", "NotAnArchive", "StoredInstance", "WrongSchema"]
+__all__ = ["Archive", "Damaged", "DataDirInUse", "NotAnArchive", "StoredInstance", "WrongSchema"]
 
 INDEXED = {
     level: [attribute for attribute in CORE.values() if attribute.level == level and attribute.vr != "UI"]
@@ -40,6 +40,7 @@ CURRENT_METADATA = "instance.watermark, metadata.json"
 ORIGINAL_METADATA = (
     "COALESCE(original_watermark, instance.watermark) AS watermark, COALESCE(original.json, metadata.json) AS json"
 )
+NEW = {"lock.db", "index.db", "index.db-wal", "index.db-shm"}  # may be there before anything is stored
 KEPT = {"secret", "partition"}  # tables that a reset does not empty
 WHERE_LEVEL = ("", "AND series.SeriesInstanceUID = ? ", "AND instance.SOPInstanceUID = ? ")
 
@@ -70,19 +71,22 @@ class Archive:
     padding, as many as are known.
     """
 
-    def __init__(self, data_dir: Path):
-        """Raises NotAnArchive, DataDirInUse, WrongSchema, OSError; then the folder is as it was."""
-        refuse_foreign_folder(data_dir)
-        self.files = Files(data_dir)
-        try:
-            self.index = Index(data_dir / "index.db")
-        except BaseException:
-            self.files.close()
-            raise
-        self.snapshots = Snapshots(data_dir, self.index, self.files)
+    def __init__(self, data_dir: Path, durable: bool = False):
+        """Raises NotAnArchive, DataDirInUse, Damaged, WrongSchema, OSError, sqlite3.Error; then nothing is lost.
+
+        durable: what is acknowledged survives a power failure, too.
+        """
+        database = data_dir / "index.db"
+        if not examine(database):
+            refuse_foreign_folder(data_dir)
+        with ExitStack() as opened, damage_told(database):
+            self.files = opened.enter_context(closing(Files(data_dir, durable)))
+            self.index = opened.enter_context(closing(Index(database, durable)))
+            self.snapshots = Snapshots(data_dir, self.index, self.files)
+            self.files.sweep(file_names(self.index.reader))
+            opened.pop_all()
         self._creating: set[tuple[int, str, str, str]] = set()
         self._creating_lock = threading.Lock()
-        self.files.sweep(file_names(self.index.reader))
 
     @contextmanager
     def creating(self, partition: int, identifiers: tuple[str, str, str]) -> Iterator[bool]:
@@ -192,13 +196,13 @@ class Archive:
 
 
 def refuse_foreign_folder(data_dir: Path) -> None:
-    """The emulator sweeps its folder at the start, so it must never be given somebody's documents."""
-    if not data_dir.is_dir() or (data_dir / "index.db").exists():
-        return
-    if any(path.is_file() and path.name != "lock.db" for path in data_dir.rglob("*")):
+    """The emulator sweeps its folder at the start, so it must never be given somebody's documents, nor stored files
+    without their index.
+    """
+    if any(path.is_file() and path.name not in NEW for path in data_dir.rglob("*")):
         raise NotAnArchive(
-            f"the folder {data_dir} holds files that are not the emulator's; "
-            "choose an empty --data-dir, or one that the emulator has made"
+            f"the folder {data_dir} holds files, and no index of the emulator's that knows them; choose another "
+            f"--data-dir. With --seed {data_dir} it begins with what DICOM files are there"
         )
 
 

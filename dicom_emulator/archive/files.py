@@ -7,8 +7,11 @@ import threading
 import time
 import uuid
 from collections import deque
+from errno import EACCES
 from pathlib import Path
 from typing import Iterable
+
+from dicom_emulator.archive.index import Damaged
 
 GRACE = 60.0  # seconds that a deleted file stays for the readers who are in the middle of it
 
@@ -18,14 +21,20 @@ class DataDirInUse(RuntimeError):
 
 
 class Files:
-    """`incoming/` holds what is arriving, `instances/` what is stored."""
+    """`incoming/` holds what is arriving, `instances/` what is stored.
 
-    def __init__(self, data_dir: Path):
+    durable: what is placed survives a power failure, once the method has returned.
+    """
+
+    def __init__(self, data_dir: Path, durable: bool = False):
+        """Raises DataDirInUse, Damaged, OSError, sqlite3.Error."""
+        self._durable = durable
         self.incoming = data_dir / "incoming"
         self.instances = data_dir / "instances"
         self._trash: deque[tuple[float, str]] = deque()
         self._sorting = threading.Lock()
         data_dir.mkdir(parents=True, exist_ok=True)
+        refuse_unwritable(data_dir)
         self._lock = lock(data_dir)
         for folder in (self.incoming, self.instances):
             folder.mkdir(exist_ok=True)
@@ -37,9 +46,18 @@ class Files:
     def place(self, incoming: Path) -> str:
         """Move an arrived file among the stored ones; returns its name there."""
         name = f"{incoming.name}.dcm"
-        (self.instances / name[:2]).mkdir(exist_ok=True)
+        if self._durable:
+            sync(incoming)
+        self.path(name).parent.mkdir(exist_ok=True)
         incoming.replace(self.path(name))
+        if self._durable:
+            self.sync_folders(name)
         return name
+
+    def sync_folders(self, name: str) -> None:
+        """Have the name of a stored file on the disk. Its folder may be new."""
+        sync_folder(self.path(name).parent)
+        sync_folder(self.instances)
 
     def new_name(self) -> str:
         """The name of a stored file that does not exist yet."""
@@ -49,6 +67,9 @@ class Files:
         """Have a file that never changes among the stored ones, too."""
         self.path(name).parent.mkdir(exist_ok=True)
         link(source, self.path(name))
+        if self._durable:
+            sync(self.path(name))
+            self.sync_folders(name)
 
     def path(self, name: str) -> Path:
         """Where the stored file `name` is."""
@@ -71,9 +92,10 @@ class Files:
         """Remove what a crash left behind: everything incoming, and stored files that the index does not know."""
         for path in self.incoming.iterdir():
             path.unlink()
-        for path in self.instances.glob("*/*"):
-            if path.name not in kept:
-                path.unlink()
+        for folder in self.instances.iterdir():
+            for name in os.listdir(folder):
+                if name not in kept:
+                    (folder / name).unlink()
 
     def close(self) -> None:
         while self._trash:
@@ -89,13 +111,44 @@ def link(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
+def sync(path: Path) -> None:
+    """Have the bytes of a file on the disk, and not only on their way there."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the names of a folder's files on the disk. On Windows a folder cannot be opened for that."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def refuse_unwritable(data_dir: Path) -> None:
+    """SQLite opens a file that it may not write for reading, and takes no lock. Raises PermissionError."""
+    for path in (data_dir, *data_dir.iterdir()):
+        if not os.access(path, os.W_OK):
+            raise PermissionError(EACCES, os.strerror(EACCES), str(path))
+
+
 def lock(data_dir: Path) -> sqlite3.Connection:
     """Hold the folder for this process, as long as the connection is open. SQLite's locks work on every system."""
-    connection = sqlite3.connect(data_dir / "lock.db", timeout=0, check_same_thread=False, isolation_level=None)
+    path = data_dir / "lock.db"
+    connection = sqlite3.connect(path, timeout=0, check_same_thread=False, isolation_level=None)
     try:
         connection.execute("PRAGMA journal_mode = MEMORY")
         connection.execute("BEGIN EXCLUSIVE")
-    except sqlite3.OperationalError:
+    except sqlite3.Error as error:
         connection.close()
-        raise DataDirInUse(f"the folder {data_dir} is in use by another emulator; choose another --data-dir") from None
+        if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+            raise DataDirInUse(
+                f"the folder {data_dir} is in use by another emulator; stop that one, or choose another --data-dir"
+            ) from None
+        if error.sqlite_errorcode == sqlite3.SQLITE_NOTADB:
+            raise Damaged(f"{path} is damaged. Nothing is in it: delete it, and start again") from None
+        raise
     return connection

@@ -93,8 +93,8 @@ def ingest_file(
                 archive.add(incoming, partition, new, replace)
     except AlreadyExists:
         outcome.failure_reason = ALREADY_EXISTS
-    except (OSError, sqlite3.Error):
-        log.exception("an instance could not be stored")
+    except (OSError, sqlite3.Error) as error:
+        log.error("an instance could not be stored: %s", error)
         outcome.failure_reason = PROCESSING_FAILURE
     if outcome.failure_reason:
         outcome.comments, outcome.warning_reason = {}, None

@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from dicom_emulator.archive.files import Files, link
-from dicom_emulator.archive.index import SCHEMA_VERSION, Index, WrongSchema
+from dicom_emulator.archive.index import Index, bring_up_to_date, refuse_newer, version_of
 
 NAME = re.compile(r"(?!\.)[A-Za-z0-9._-]{1,64}")
 DESCRIPTION = "snapshot.json"  # written last: a folder without it is no snapshot
@@ -74,7 +74,8 @@ class Snapshots:
             folder = self._find(name)
             with closing(sqlite3.connect(folder / "index.db")) as kept:
                 kept.backup(copy)
-            refuse_other_schema(copy, name)
+            refuse_newer(version_of(copy), f"The snapshot '{name}'")
+            bring_up_to_date(copy)
             fresh = {file: self._files.new_name() for file in file_names(copy)}
             replaced = file_names(writer)
             try:
@@ -166,15 +167,6 @@ def carry_over(live: sqlite3.Connection, copy: sqlite3.Connection) -> None:
 def last_watermark(connection: sqlite3.Connection) -> int:
     row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'instance'").fetchone()
     return row[0] if row else 0
-
-
-def refuse_other_schema(connection: sqlite3.Connection, name: str) -> None:
-    (found,) = connection.execute("PRAGMA user_version").fetchone()
-    if found != SCHEMA_VERSION:
-        raise WrongSchema(
-            f"The snapshot '{name}' was written by another edition of the emulator "
-            f"(schema {found}, this one has {SCHEMA_VERSION})."
-        )
 
 
 def remove(path: Path) -> None:

@@ -38,7 +38,7 @@ class ServiceJson(Response):
 class StreamedResponse(Response):
     """Sends bytes and pieces of files one after another, holding one chunk at a time, until the client is gone.
 
-    Raises OSError before anything is sent when one of the files is not there.
+    Raises OSError before anything is sent when one of the files cannot be read.
     """
 
     def __init__(self, pieces: Iterable[Piece], content_type: str, length: int | None = None):
@@ -71,7 +71,7 @@ class StreamedResponse(Response):
 
     def check_files(self) -> None:
         for path in {piece.path for piece in self.pieces if not isinstance(piece, bytes)}:
-            path.stat()
+            path.open("rb").close()
 
 
 async def disconnected(receive: Receive) -> None:

@@ -10,7 +10,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any, Callable, Iterator
 from urllib.parse import urlsplit
 
 import pytest
@@ -24,7 +24,7 @@ REPOSITORY = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "dicom_emulator"]
 JSON = {"Accept": "application/dicom+json"}
 SCOPE = "https://dicom.healthcareapis.azure.com/.default"
-OPTIONS = ["--host", "--allowed-host", "--port", "--data-dir", "--seed", "--no-auth", "--cors-origin",
+OPTIONS = ["--host", "--allowed-host", "--port", "--data-dir", "--durable", "--seed", "--no-auth", "--cors-origin",
            "--max-file-size",
            "--max-transcode-size", "--token-lifetime", "--tls", "--log-format", "--until-stdin-closes", "--print-env"]  # fmt: skip
 
@@ -90,11 +90,11 @@ def started(*arguments: str, stdin: int = subprocess.DEVNULL, **variables: str) 
             process.kill()
 
 
-def refused(*arguments: str, **variables: str) -> str:
-    """What a start that must fail says on stderr: one line, and nothing else."""
+def refused(*arguments: str, preexec: Callable[[], None] | None = None, **variables: str) -> str:
+    """What a start that must fail says on stderr: one line, and nothing else. `preexec` runs in the child before."""
     done = subprocess.run(
         [*COMMAND, *arguments], env=environment(**variables), text=True, capture_output=True, timeout=30,
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.DEVNULL, preexec_fn=preexec,
     )  # fmt: skip
     assert done.returncode not in (0, -signal.SIGKILL)
     assert done.stdout == "" and "Traceback" not in done.stderr

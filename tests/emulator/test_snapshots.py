@@ -18,6 +18,7 @@ from tests.emulator.conftest import Service, session
 from tests.emulator.dicom_files import instance, path, uids
 from tests.emulator.storing import DICOM_JSON, change_feed, own_emulator, search
 from tests.emulator.test_command_line import Started, started
+from tests.emulator.test_data_folder import EDITIONS, lay_out
 
 STORED = {"Accept": "application/dicom; transfer-syntax=*"}
 client = session()
@@ -182,16 +183,30 @@ class TestRestoring:
         assert (response.status_code, response.text) == (404, "There is no snapshot 'before'; there are: one, two.")
         assert do(service.url, ".before").status_code == 400
 
-    def test_one_of_another_edition_is_refused_and_nothing_changes(self, tmp_path: Path) -> None:
+    def test_one_of_a_newer_edition_is_refused_and_nothing_changes(self, tmp_path: Path) -> None:
         file = instance()
         with own_emulator(data_dir=tmp_path) as service:
             save(service.url, "old")
             service.store(file)
             with closing(sqlite3.connect(next(tmp_path.glob("snapshots/*/index.db")))) as kept:
-                kept.execute("PRAGMA user_version = 1")
+                kept.execute("PRAGMA user_version = 99")
             response = restore(service.url, "old")
-            assert response.status_code == 400 and "another edition" in response.text
+            assert response.status_code == 400 and "newer edition" in response.text
             assert sops(service) == of(file)
+
+    def test_one_of_an_earlier_edition_is_brought_up_to_date(self, tmp_path: Path) -> None:
+        file = instance(StudyInstanceUID="2.25.1")
+        with own_emulator(data_dir=tmp_path) as service:
+            save(service.url, "old")
+            (folder,) = tmp_path.glob("snapshots/*/index.db")
+            lay_out(EDITIONS[0], folder.parent)
+            for stored in folder.parent.glob("instances/*/*"):
+                stored.rename(folder.parent / "instances" / stored.name)
+            service.store(file)
+            assert restore(service.url, "old").status_code == 204
+            assert len(search(service, "instances")) == 2
+            assert service.store(file).status_code == 200
+            assert [row["action"] for row in change_feed(service)] == ["Create", "Create", "Create", "Delete", "Create"]
 
     def test_one_that_lost_a_file_changes_nothing(self, tmp_path: Path) -> None:
         files = instance(), instance()
