@@ -37,6 +37,7 @@ from dicom_emulator.codec_process import CodecProcesses
 from dicom_emulator.control import faults, home, identity, operations, request_log, seed, snapshots
 from dicom_emulator.control.reset import reset
 from dicom_emulator.errors import INTERNAL_ERROR, UNAVAILABLE, ServiceError
+from dicom_emulator.limits import Limits
 from dicom_emulator.middleware import (
     SECURITY_HEADERS,
     CommonHeaders,
@@ -117,6 +118,7 @@ def create_app(
     app = Starlette(
         routes=ROUTES,
         middleware=[
+            Middleware(Limits),
             Middleware(request_log.RequestLog, exchanges=exchanges),
             Middleware(CommonHeaders),
             *cors(settings),
