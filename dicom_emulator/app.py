@@ -38,6 +38,7 @@ from dicom_emulator.control import faults, home, identity, operations, request_l
 from dicom_emulator.control.host import CheckHost
 from dicom_emulator.control.reset import reset
 from dicom_emulator.errors import INTERNAL_ERROR, UNAVAILABLE, ServiceError
+from dicom_emulator.limits import Limits
 from dicom_emulator.middleware import (
     SECURITY_HEADERS,
     CommonHeaders,
@@ -118,6 +119,7 @@ def create_app(
     app = Starlette(
         routes=ROUTES,
         middleware=[
+            Middleware(Limits),
             Middleware(request_log.RequestLog, exchanges=exchanges),
             Middleware(CommonHeaders),
             *cors(settings),

@@ -1,5 +1,6 @@
 """What happens around every request: headers on every response, the screening of query strings."""
 
+import asyncio
 import re
 
 from starlette.datastructures import MutableHeaders
@@ -13,6 +14,7 @@ SECURITY_HEADERS = {
     "X-Frame-Options": "SAMEORIGIN",
     "Content-Security-Policy": "frame-src 'self';",
 }
+PATIENCE = 30.0  # seconds
 
 
 class CommonHeaders:
@@ -38,7 +40,7 @@ class ReadBeforeRefusing:
     """Reads the rest of a request's body before an error is sent.
 
     A server that answers and hangs up while the client is still sending makes the client see a broken connection
-    instead of the answer.
+    instead of the answer. After PATIENCE seconds that is so all the same: a body may be without end.
     """
 
     def __init__(self, app: ASGIApp):
@@ -60,8 +62,12 @@ class ReadBeforeRefusing:
         async def send_after_body(message: Message) -> None:
             if message["type"] == "http.response.start" and message["status"] >= 400:
                 waits = any(name == b"expect" for name, _ in scope["headers"]) and not started
-                while not complete and not waits:
-                    await receive_and_note()
+                try:
+                    async with asyncio.timeout(PATIENCE):
+                        while not complete and not waits:
+                            await receive_and_note()
+                except TimeoutError:
+                    message["headers"] = [*message["headers"], (b"connection", b"close")]
             await send(message)
 
         await self.app(scope, receive_and_note, send_after_body)

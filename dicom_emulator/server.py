@@ -23,10 +23,12 @@ from dicom_emulator.archive.bulk_update import update
 from dicom_emulator.archive.export import export
 from dicom_emulator.archive.extended_query_tags import reindex
 from dicom_emulator.codec_process import CodecProcesses
+from dicom_emulator.connection import LARGEST_HEAD, Connection
 from dicom_emulator.control import identity
 from dicom_emulator.control.client import Control
 from dicom_emulator.control.reset import start_anew
 from dicom_emulator.control.seed import seed
+from dicom_emulator.limits import allow_many_open_files
 from dicom_emulator.operations import Operations
 from dicom_emulator.settings import Settings
 from dicom_emulator.tls import make_certificates
@@ -190,6 +192,8 @@ def prepared(settings: Settings, on_ready: Callable[[Ready], None]) -> Iterator[
         operations = stack.enter_context(contextlib.closing(Operations(archive, JOBS, settings.operation_time)))
         config = uvicorn.Config(
             create_app(settings, archive, codecs, operations, export_dir),
+            http=Connection,
+            h11_max_incomplete_event_size=LARGEST_HEAD,
             lifespan="off",
             log_config=None,
             log_level="warning",
@@ -221,6 +225,7 @@ def run(settings: Settings) -> None:
         if settings.until_stdin_closes:
             threading.Thread(target=wait_for_end_of_stdin, args=[ready.server], daemon=True).start()
 
+    allow_many_open_files()
     with prepared(settings, tell) as (server, listener):
         server.run(sockets=[listener])
 

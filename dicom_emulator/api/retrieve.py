@@ -152,12 +152,15 @@ async def retrieve_frames(call: Call) -> Response:
     if not as_stored(instance, choice):
         check_size(call, instance)
         transfer_syntax = choice.transfer_syntax
+        different = list(dict.fromkeys(numbers))  # a path may name a frame thousands of times
         try:
-            found_frames = await call.service.codecs.run(
-                transcode_frames, instance.path, frames, numbers, instance.transfer_syntax, transfer_syntax
+            converted = await call.service.codecs.run(
+                transcode_frames, instance.path, frames, different, instance.transfer_syntax, transfer_syntax
             )
         except (CannotTranscode, CodecCrashed):
             raise NotAcceptable(NO_TRANSCODING) from None
+        by_number = dict(zip(different, converted, strict=True))
+        found_frames = [by_number[number] for number in numbers]
     else:
         transfer_syntax = instance.transfer_syntax
         found_frames = await run_blocking(lambda: [frames.frame(instance.path, number) for number in numbers])

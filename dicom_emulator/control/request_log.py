@@ -18,6 +18,7 @@ from dicom_emulator.control.origin import is_control, is_from_home_page, refuse_
 from dicom_emulator.wire.responses import ServiceJson
 
 KEPT = 200  # exchanges
+LISTED_PARTS = 1000  # of each
 SIGN_IN = {"authorization", "proxy-authorization"}
 # What looks like a token, or is called so in a query string: some clients put it where it does not belong.
 TOKEN = re.compile(r"(?<=token=)[^&\s]+|\beyJ[\w-]+\.[\w-]+\.[\w-]*", re.IGNORECASE)
@@ -69,7 +70,7 @@ class RequestLog:
             if message["type"] == "http.response.start":
                 exchange["status"] = message["status"]
                 exchange["responseHeaders"] = readable(message["headers"])
-                exchange["parts"] = scope.get("dicom_emulator.parts", [])
+                exchange["parts"] = scope.get("dicom_emulator.parts", [])[:LISTED_PARTS]
                 # Before it is sent: a client that has its answer finds it here, and a reset after that removes it.
                 if is_listed:
                     self.exchanges.append(exchange)

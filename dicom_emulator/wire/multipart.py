@@ -8,6 +8,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MAX_BOUNDARY_LENGTH, MultipartParser
 
 LONGEST_PREAMBLE = 64 * 1024
+MOST_PARTS = 100_000
 
 
 class Malformed(ValueError):
@@ -136,6 +137,8 @@ class PartSpooler:
             given = self._content_type.decode("latin-1")
         if given.lower() != self._part_type:
             raise WrongPartType(given)
+        if len(self.parts) == MOST_PARTS:
+            raise Malformed(f"There are more than {MOST_PARTS} parts.")
         path = self._new_file()
         self._file = path.open("xb")
         self.parts.append(SpooledPart(path, 0))
