@@ -114,9 +114,4 @@ else:
             self._barren = 0
             super().on_message_complete()
 
-        def on_response_complete(self) -> None:
-            super().on_response_complete()
-            if self.pipeline:
-                self.flow.pause_reading()
-
     Connection = HttpToolsConnection
