@@ -338,9 +338,12 @@ def emulator(*options: str, every: float = 0.25) -> Iterator[Emulator]:
     """Start one, and note its memory as time goes by."""
     with tempfile.TemporaryDirectory(prefix="dicom-emulator-load-") as folder:
         data_dir, log = Path(folder, "data"), Path(folder, "log")
-        command = [sys.executable, "-m", "dicom_emulator", "--port", "0", "--data-dir", str(data_dir), *options]
+        command = [sys.executable, "-m", "dicom_emulator", "--port", "0", "--data-dir", str(data_dir)]
+        command += ["--until-stdin-closes", *options]
         with log.open("wb") as file:
-            child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=file, text=True, cwd=ROOT)
+            child = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=file, text=True, cwd=ROOT
+            )
         assert child.stdout
         found = Emulator(child.stdout.readline().split()[-1], psutil.Process(child.pid), data_dir, log)
         ended = threading.Event()
