@@ -1,9 +1,11 @@
 """Codecs in processes of their own: native code that a damaged image may crash, and that holds Python's lock meanwhile.
 
-A process is started at the first conversion and takes one after another. It ends when the emulator does.
+A process is started at the first conversion and takes one after another. It ends when the emulator does, or when an
+image would take it too long or too much memory: some say that they are a million times larger than their bytes.
 """
 
 import asyncio
+import contextlib
 import os
 import pickle
 import subprocess
@@ -14,9 +16,16 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
+
 P = ParamSpec("P")
 T = TypeVar("T")
 PROCESSES = 2
+LONGEST = 60  # seconds for a conversion
+MOST_MEMORY = 4 * 1024**3  # bytes that a process may ask for, on systems that can hold it to that
 PACKAGE = Path(__file__).parents[1]
 
 
@@ -42,6 +51,8 @@ class CodecProcesses:
     def _call(self, function: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]) -> T:
         process = getattr(self._own, "process", None) or self._start()
         assert process.stdin and process.stdout
+        watchdog = threading.Timer(LONGEST, process.kill)
+        watchdog.start()
         try:
             pickle.dump((function, args, kwargs), process.stdin)
             process.stdin.flush()
@@ -50,6 +61,8 @@ class CodecProcesses:
             stop(process)
             self._own.process = None
             raise CodecCrashed(f"exit code {process.returncode}") from None
+        finally:
+            watchdog.cancel()
         if not succeeded:
             raise result
         return result
@@ -80,6 +93,7 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 def work() -> None:
     """Answer calls on standard input until it ends."""
+    limit_memory()
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a codec prints shall not get among the answers
     while True:
@@ -93,6 +107,13 @@ def work() -> None:
             answer = False, error
         pickle.dump(answer, answers)
         answers.flush()
+
+
+def limit_memory() -> None:
+    if resource:
+        _, most = resource.getrlimit(resource.RLIMIT_AS)
+        with contextlib.suppress(ValueError, OSError):  # macOS has the limit, and takes none
+            resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, most))
 
 
 if __name__ == "__main__":

@@ -149,22 +149,21 @@ async def retrieve_frames(call: Call) -> Response:
     frames = instance.frames
     if frames is None or max(numbers) > frames.count:
         raise NotFound("frame")
+    different = list(dict.fromkeys(numbers))  # a path may name a frame thousands of times
     if not as_stored(instance, choice):
         check_size(call, instance)
         transfer_syntax = choice.transfer_syntax
-        different = list(dict.fromkeys(numbers))  # a path may name a frame thousands of times
         try:
-            converted = await call.service.codecs.run(
+            found_frames = await call.service.codecs.run(
                 transcode_frames, instance.path, frames, different, instance.transfer_syntax, transfer_syntax
             )
         except (CannotTranscode, CodecCrashed):
             raise NotAcceptable(NO_TRANSCODING) from None
-        by_number = dict(zip(different, converted, strict=True))
-        found_frames = [by_number[number] for number in numbers]
     else:
         transfer_syntax = instance.transfer_syntax
-        found_frames = await run_blocking(lambda: [frames.frame(instance.path, number) for number in numbers])
-    bodies = [labelled(choice, transfer_syntax, *pieces) for pieces in found_frames]
+        found_frames = await run_blocking(frames.frames, instance.path, different)
+    by_number = dict(zip(different, found_frames, strict=True))
+    bodies = [labelled(choice, transfer_syntax, *by_number[number]) for number in numbers]
     return multipart(bodies) if choice.multipart else single(bodies[0])
 
 

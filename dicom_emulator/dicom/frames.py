@@ -1,10 +1,11 @@
 """Where each frame of an image lies in its file (PS3.5 §8.1 for native, annex A.4 for encapsulated pixel data)."""
 
 import json
+from bisect import bisect_left
 from dataclasses import dataclass
 from pathlib import Path
 from struct import iter_unpack, unpack
-from typing import BinaryIO, Sequence
+from typing import BinaryIO, Iterable, Sequence
 
 import numpy
 from pydicom.uid import DeflatedExplicitVRLittleEndian
@@ -20,6 +21,7 @@ WORD_SIZES |= {"FD": 8, "OD": 8, "OV": 8, "SV": 8, "UV": 8}
 EXTENDED_OFFSET_TABLE = tag_of("ExtendedOffsetTable")
 ITEM, SEQUENCE_END = (0xFFFE, 0xE000), (0xFFFE, 0xE0DD)
 END_OF_JPEG = b"\xff\xd9"
+MOST_FRAGMENTS = 500_000
 
 
 @dataclass(frozen=True)
@@ -38,12 +40,18 @@ class Native:
     word: int = 1
     deflated: bool = False
 
-    def frame(self, path: Path, number: int) -> tuple[Piece, ...]:
-        """The bytes of the frame `number`, which counts from 1."""
+    def frames(self, path: Path, numbers: Iterable[int]) -> list[tuple[Piece, ...]]:
+        """The bytes of the frames `numbers`, which count from 1."""
+        if self.deflated:
+            pixel_data = self.read(path)
+            return [(cut(pixel_data, (number - 1) * self.frame_bits, self.frame_bits),) for number in numbers]
+        return [(self.frame(path, number),) for number in numbers]
+
+    def frame(self, path: Path, number: int) -> Piece:
         first_bit = (number - 1) * self.frame_bits
-        if self.deflated or self.frame_bits % 8:
-            return (cut(self.read(path), first_bit, self.frame_bits),)
-        return (Extent(path, self.offset + first_bit // 8, self.frame_bits // 8),)
+        first, end = first_bit // 8, (first_bit + self.frame_bits + 7) // 8
+        extent = Extent(path, self.offset + first, end - first)
+        return cut(extent.read(), first_bit % 8, self.frame_bits) if self.frame_bits % 8 else extent
 
     def read(self, path: Path) -> bytes:
         """All of the pixel data."""
@@ -66,9 +74,12 @@ class Encapsulated:
     def count(self) -> int:
         return len(self.fragments)
 
-    def frame(self, path: Path, number: int) -> tuple[Piece, ...]:
-        """The bytes of the frame `number`, which counts from 1."""
-        return tuple(Extent(path, offset, length) for offset, length in self.fragments[number - 1])
+    def frames(self, path: Path, numbers: Iterable[int]) -> list[tuple[Piece, ...]]:
+        """The bytes of the frames `numbers`, which count from 1."""
+        return [
+            tuple(Extent(path, offset, length) for offset, length in self.fragments[number - 1] if length)
+            for number in numbers
+        ]
 
 
 FrameMap = Native | Encapsulated
@@ -96,6 +107,8 @@ def locate(file: BinaryIO, data_set: Part10) -> FrameMap | None:
     frame_bits = int(numpy.prod(size, dtype=object)) * (data_set.number(tag_of("SamplesPerPixel")) or 1)
     if data_set.text(tag_of("PhotometricInterpretation")) == "YBR_FULL_422":
         frame_bits = frame_bits // 3 * 2  # two pixels share their colour
+    if frame_bits < 1:
+        return None
     count = min(count, element.length * 8 // frame_bits)
     deflated = data_set.transfer_syntax == DeflatedExplicitVRLittleEndian
     word = word_size(element, data_set.number(BITS_ALLOCATED) or 0)
@@ -112,7 +125,7 @@ def group_fragments(file: BinaryIO, element: Element, data_set: Part10, count: i
     """The fragments of each frame: by an offset table, by number, or by where a JPEG stream ends."""
     table, fragments = read_fragments(file, element)
     offsets = frame_offsets(table, data_set)
-    if len(offsets) == count > 1 and fragments:
+    if len(offsets) == count > 1 and fragments and offsets == sorted(offsets):
         return split_at_offsets(fragments, offsets)
     if count == 1:
         return [fragments] if fragments else []
@@ -134,12 +147,15 @@ def read_fragments(file: BinaryIO, element: Element) -> tuple[bytes, list[tuple[
             break
         if (group, number) != ITEM:
             raise NotDicom("the pixel data are not made of fragments")
+        if len(items) > MOST_FRAGMENTS:
+            raise NotDicom("the pixel data have too many fragments")
         items.append((file.tell(), length))
         file.seek(length, 1)
     if not items:
         return b"", []
-    file.seek(items[0][0])
-    return file.read(items[0][1]), items[1:]
+    (position, length), *fragments = items
+    file.seek(position)
+    return file.read(length) if length <= 4 * len(fragments) else b"", fragments  # four bytes a frame
 
 
 def frame_offsets(table: bytes, data_set: Part10) -> list[int]:
@@ -152,11 +168,8 @@ def frame_offsets(table: bytes, data_set: Part10) -> list[int]:
 def split_at_offsets(fragments: list[tuple[int, int]], offsets: list[int]) -> list[list[tuple[int, int]]]:
     """Offsets count from the item tag of the first fragment, 8 bytes before its value."""
     starts = [fragments[0][0] + offset for offset in offsets]
-    ends = [*starts[1:], fragments[-1][0] + 1]
-    return [
-        [fragment for fragment in fragments if start <= fragment[0] < end]
-        for start, end in zip(starts, ends, strict=True)
-    ]
+    cuts = [bisect_left(fragments, (start,)) for start in starts]
+    return [fragments[first:end] for first, end in zip(cuts, [*cuts[1:], len(fragments)], strict=True)]
 
 
 def split_at_ends(file: BinaryIO, fragments: list[tuple[int, int]]) -> list[list[tuple[int, int]]]:

@@ -1,14 +1,15 @@
 """Reading a DICOM file once, at store time, without taking its pixels into memory (PS3.10 §7, PS3.5 §7)."""
 
+import codecs
 import tempfile
 import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO, Iterable, Iterator
+from typing import Any, BinaryIO, Iterable, Iterator
 
-from pydicom.charset import convert_encodings, decode_bytes
+from pydicom.charset import convert_encodings, decode_bytes, python_encoding
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import FileMetaDataset
 from pydicom.filereader import data_element_generator, read_dataset, read_preamble, read_sequence
@@ -26,7 +27,9 @@ PREAMBLE = b"\0" * 128 + b"DICM"
 IMPLEMENTATION_CLASS_UID = "1.3.6.1.4.1.311.129"  # of the service, in the files that it writes anew
 IMPLEMENTATION_VERSION = "DICOM-EMULATOR"
 LARGE = 64 * 1024  # bytes; longer values stay in the file
-LONGEST_DEFLATED = 2**31 - 1  # bytes of an inflated data set
+LONGEST_DEFLATED = 256 * 1024 * 1024  # bytes of an inflated data set
+MOST_BYTES = 64 * 1024 * 1024  # of the attributes of a file; without long binary values at its top level
+MOST_READS = 1_000_000  # in which they come: an element takes one to three, an item one
 UNDEFINED = 0xFFFFFFFF
 BINARY = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
 WIDTHS = {"FD": 8, "FL": 4, "SL": 4, "SS": 2, "SV": 8, "UL": 4, "US": 2, "UV": 8}  # bytes of each number
@@ -34,6 +37,7 @@ SINGLE_VALUED = frozenset({"LT", "ST", "UT", "UR"})
 TEXT = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})  # the VRs that SpecificCharacterSet speaks of
 CHARACTER_SET = 0x00080005
 PIXEL_REPRESENTATION = 0x00280103
+CODECS = [codecs.lookup(encoding) for encoding in set(python_encoding.values())]  # of the standard's character sets
 AnyElement = RawDataElement | DataElement
 
 
@@ -83,16 +87,44 @@ class DataSet:
         return len(element.value) // width if width else len(self.texts(tag))
 
     def number(self, tag: int) -> int | None:
-        """The value of a US or IS attribute, None when absent or unreadable."""
+        """The value of a US or IS attribute, None when absent, unreadable or of more than 32 bits."""
         element = self.elements.get(tag)
         if element is None or not element.value:
             return None
         if element.vr == "US" and len(element.value) >= 2:
             return int.from_bytes(element.value[:2], "little" if element.little_endian else "big")
         try:
-            return int(self.text(tag))
+            number = int(self.text(tag))
         except ValueError:
             return None
+        return number if -(2**31) <= number < 2**31 else None
+
+
+@dataclass
+class Ration:
+    """What may still be read of a file: one of two gigabytes can name more attributes than any memory holds."""
+
+    bytes: int = MOST_BYTES
+    reads: int = MOST_READS
+
+    def take(self, size: int) -> None:
+        """Raises NotDicom when it is used up."""
+        self.bytes -= size
+        self.reads -= 1
+        if self.bytes < 0 or self.reads < 0:
+            raise NotDicom("the attributes are too large or too many")
+
+
+class Rationed:
+    """A file, or the value of a sequence, that is read as far as the ration goes; what is skipped costs nothing."""
+
+    def __init__(self, source: BinaryIO, ration: Ration):
+        self.source, self.ration = source, ration
+        self.seek, self.tell = source.seek, source.tell
+
+    def read(self, size: int) -> bytes:
+        self.ration.take(size)
+        return self.source.read(size)
 
 
 @dataclass
@@ -151,7 +183,8 @@ def read_file(file: BinaryIO, size: int) -> Part10:
 def read_meta(file: BinaryIO) -> FileMetaDataset:
     """The file meta information; leaves the file at the start of its data set."""
     read_preamble(file, force=True)
-    return FileMetaDataset(read_dataset(file, False, True, stop_when=lambda tag, vr, length: tag.group != 2))
+    source: Any = Rationed(file, Ration())
+    return FileMetaDataset(read_dataset(source, False, True, stop_when=lambda tag, vr, length: tag.group != 2))
 
 
 def read_file_identity(path: Path) -> tuple[str, str, str]:
@@ -181,8 +214,8 @@ def data_set_bytes(file: BinaryIO, size: int, transfer_syntax: str) -> Iterator[
             while compressed and not inflater.eof:
                 inflated.write(inflater.decompress(compressed, 4 * 1024 * 1024))
                 compressed = inflater.unconsumed_tail
-            if inflated.tell() > LONGEST_DEFLATED:
-                raise NotDicom("the inflated data set is too large")
+                if inflated.tell() > LONGEST_DEFLATED:
+                    raise NotDicom("the inflated data set is too large")
         inflated.write(inflater.flush())
         if not inflater.eof:
             raise NotDicom("the deflated data set ends too early")
@@ -191,13 +224,14 @@ def data_set_bytes(file: BinaryIO, size: int, transfer_syntax: str) -> Iterator[
         yield inflated, end
 
 
-def read_elements(source: BinaryIO, end: int, transfer_syntax: str) -> DataSet:
-    implicit = not names_its_vr(source)
+def read_elements(file: BinaryIO, end: int, transfer_syntax: str) -> DataSet:
+    implicit = not names_its_vr(file)
     little_endian = transfer_syntax != ExplicitVRBigEndian
+    source: Any = Rationed(file, Ration())
     return collect(data_element_generator(source, implicit, little_endian, defer_size=LARGE), source, end, ["iso8859"])
 
 
-def collect(found: Iterable[AnyElement], source: BinaryIO, end: int, encodings: list[str]) -> DataSet:
+def collect(found: Iterable[AnyElement], source: Rationed, end: int, encodings: list[str]) -> DataSet:
     """The elements that pydicom found in `source`, which ends at `end`, and in all their items."""
     data_set = DataSet({}, encodings)
     for raw in found:
@@ -212,7 +246,7 @@ def collect(found: Iterable[AnyElement], source: BinaryIO, end: int, encodings: 
     return data_set
 
 
-def from_raw(raw: RawDataElement, source: BinaryIO, end: int, data_set: DataSet) -> Element:
+def from_raw(raw: RawDataElement, source: Rationed, end: int, data_set: DataSet) -> Element:
     vr = raw.VR
     if raw.is_implicit_VR or vr is None:
         # The dictionary leaves open whether some values are signed; PixelRepresentation says it (PS3.5 annex A.1).
@@ -230,13 +264,13 @@ def from_raw(raw: RawDataElement, source: BinaryIO, end: int, data_set: DataSet)
         source.seek(here)
     element = Element(int(raw.tag), vr, value, raw.value_tell, length, raw.is_little_endian)
     if vr == "SQ":
-        element.items = items_of(raw, value or b"", data_set.encodings)
+        element.items = items_of(raw, value or b"", data_set.encodings, source.ration)
         element.value = None
     return element
 
 
-def items_of(raw: RawDataElement, value: bytes, encodings: list[str]) -> list[DataSet]:
-    source = BytesIO(value)
+def items_of(raw: RawDataElement, value: bytes, encodings: list[str], ration: Ration) -> list[DataSet]:
+    source: Any = Rationed(BytesIO(value), ration)
     sequence = read_sequence(source, raw.is_implicit_VR, raw.is_little_endian, len(value), encodings)
     return [collect(item.values(), source, len(value), encodings) for item in sequence]
 
@@ -244,6 +278,8 @@ def items_of(raw: RawDataElement, value: bytes, encodings: list[str]) -> list[Da
 def encodings_of(character_set: Element) -> list[str]:
     values = texts(character_set, [])
     try:
-        return list(convert_encodings(values or [""]))
+        encodings = list(convert_encodings(values or [""]))
     except (LookupError, ValueError):
         return ["iso8859"]
+    # pydicom takes the names of Python's own codecs, too: some decode to what is no text, or take forever.
+    return [encoding if codecs.lookup(encoding) in CODECS else "iso8859" for encoding in encodings]

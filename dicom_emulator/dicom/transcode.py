@@ -46,18 +46,27 @@ class CannotTranscode(ValueError):
 
 
 def transcode_file(path: Path, source_syntax: str, target: str) -> bytes:
-    """The whole file in the transfer syntax `target`. Raises CannotTranscode."""
+    """The whole file in the transfer syntax `target`. Raises CannotTranscode, or OSError when there is no file."""
     if target not in TARGETS:
         raise CannotTranscode
     with path.open("rb") as file:
-        meta = read_meta(file)
-        with data_set_bytes(file, path.stat().st_size, source_syntax) as (source, end):
-            data_set = read_elements(source, end, source_syntax)
-            if needs_codec(data_set, source_syntax, target):
-                data_set.elements |= recoded(path, target)
-                for tag in OFFSET_TABLES:  # they speak of the fragments that were
-                    data_set.elements.pop(tag, None)
-            body = b"".join(encode(element, source, data_set) for _, element in sorted(data_set.elements.items()))
+        try:
+            return transcoded(file, path, source_syntax, target)
+        except CannotTranscode:
+            raise
+        except Exception as error:  # pydicom raises whatever its writing of a wrong value runs into
+            raise CannotTranscode(f"{type(error).__name__}: {error}") from error
+
+
+def transcoded(file: BinaryIO, path: Path, source_syntax: str, target: str) -> bytes:
+    meta = read_meta(file)
+    with data_set_bytes(file, path.stat().st_size, source_syntax) as (source, end):
+        data_set = read_elements(source, end, source_syntax)
+        if needs_codec(data_set, source_syntax, target):
+            data_set.elements |= recoded(path, target)
+            for tag in OFFSET_TABLES:  # they speak of the fragments that were
+                data_set.elements.pop(tag, None)
+        body = b"".join(encode(element, source, data_set) for _, element in sorted(data_set.elements.items()))
     complete(meta, data_set)
     meta.TransferSyntaxUID = target
     meta.ImplementationClassUID = IMPLEMENTATION_CLASS_UID
@@ -120,7 +129,7 @@ def transcode_frames(
 
 def little_endian_frames(path: Path, frames: Native, numbers: list[int]) -> list[tuple[Piece, ...]]:
     if frames.word == 1:
-        return [frames.frame(path, number) for number in numbers]
+        return frames.frames(path, numbers)
     pixel_data = swap(frames.read(path), frames.word)
     return [(cut(pixel_data, (number - 1) * frames.frame_bits, frames.frame_bits),) for number in numbers]
 
@@ -156,5 +165,7 @@ def swap(value: bytes, word: int) -> bytes:
     """`value` with the byte order of each word of `word` bytes turned; what is left over at the end stays."""
     if word == 1:
         return value
+    if word not in {2, 4, 8}:
+        raise CannotTranscode(f"there are no numbers of {word} bytes")
     usable = len(value) - len(value) % word
     return numpy.frombuffer(value[:usable], f">u{word}").astype(f"<u{word}").tobytes() + value[usable:]
