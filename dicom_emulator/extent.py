@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterator
+from typing import Iterable, Iterator
 
 CHUNK = 1024 * 1024
 
@@ -18,7 +18,7 @@ class Extent:
     def chunks(self) -> Iterator[bytes]:
         """The bytes, at most CHUNK at a time. Raises OSError when the file ends early."""
         left = self.length
-        with self.path.open("rb") as file:
+        with self.path.open("rb", buffering=0) as file:
             file.seek(self.offset)
             while left and (chunk := file.read(min(CHUNK, left))):
                 left -= len(chunk)
@@ -34,5 +34,19 @@ class Extent:
 Piece = bytes | Extent
 
 
-def length_of(pieces: tuple[Piece, ...]) -> int:
+def blocks_of(pieces: Iterable[Piece]) -> Iterator[bytes]:
+    """The bytes of all pieces, one after another. What fits into one block together is put together."""
+    held: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        for block in [piece] if isinstance(piece, bytes) else piece.chunks():
+            if held and size + len(block) > CHUNK:
+                yield b"".join(held)
+                held, size = [], 0
+            held.append(block)
+            size += len(block)
+    yield b"".join(held)
+
+
+def length_of(pieces: Iterable[Piece]) -> int:
     return sum(len(piece) if isinstance(piece, bytes) else piece.length for piece in pieces)

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from struct import iter_unpack, unpack
 from typing import BinaryIO, Sequence
@@ -38,10 +39,15 @@ class Native:
     word: int = 1
     deflated: bool = False
 
+    @property
+    def in_whole_bytes(self) -> bool:
+        """Whether a frame is a range of the file's bytes, so that saying where it lies needs no reading."""
+        return not self.deflated and self.frame_bits % 8 == 0
+
     def frame(self, path: Path, number: int) -> tuple[Piece, ...]:
         """The bytes of the frame `number`, which counts from 1."""
         first_bit = (number - 1) * self.frame_bits
-        if self.deflated or self.frame_bits % 8:
+        if not self.in_whole_bytes:
             return (cut(self.read(path), first_bit, self.frame_bits),)
         return (Extent(path, self.offset + first_bit // 8, self.frame_bits // 8),)
 
@@ -61,6 +67,7 @@ class Encapsulated:
     """Compressed frames, each in one or more fragments: (offset, length) in bytes."""
 
     fragments: Sequence[Sequence[tuple[int, int]]]
+    in_whole_bytes = True
 
     @property
     def count(self) -> int:
@@ -176,6 +183,7 @@ def to_text(frame_map: FrameMap | None) -> str | None:
     return json.dumps(frame_map.fragments if isinstance(frame_map, Encapsulated) else vars(frame_map))
 
 
+@lru_cache(16)  # a film of some thousand frames has a long text, and is asked for frame by frame
 def from_text(text: str | None) -> FrameMap | None:
     """The map that `to_text` wrote."""
     if text is None:

@@ -3,13 +3,13 @@
 import asyncio
 import uuid
 from dataclasses import dataclass
-from typing import AsyncIterator, Iterable, Iterator
+from typing import Iterable, Iterator
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from dicom_emulator.blocking import run_blocking
-from dicom_emulator.extent import Piece, length_of
+from dicom_emulator.extent import Piece, blocks_of, length_of
 
 DICOM_JSON = "application/dicom+json; charset=utf-8"
 SERVICE_JSON = "application/json; charset=utf-8"
@@ -48,30 +48,27 @@ class StreamedResponse(Response):
         self.init_headers({"content-type": content_type} | ({} if length is None else {"content-length": str(length)}))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await run_blocking(self.check_files)
+        left = length_of(self.pieces)
+        blocks = blocks_of(self.pieces)
+        block = await run_blocking(self.first, blocks)
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        gone = asyncio.create_task(disconnected(receive))
+        gone = None
         try:
-            async for chunk in self.chunks():
+            while left := left - len(block):
+                gone = gone or asyncio.create_task(disconnected(receive))
+                await send({"type": "http.response.body", "body": block, "more_body": True})
                 if gone.done():
                     return
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
-            await send({"type": "http.response.body", "body": b""})
+                block = await run_blocking(next, blocks)
+            await send({"type": "http.response.body", "body": block})
         finally:
-            gone.cancel()
+            if gone:
+                gone.cancel()
 
-    async def chunks(self) -> AsyncIterator[bytes]:
-        for piece in self.pieces:
-            if isinstance(piece, bytes):
-                yield piece
-                continue
-            chunks = piece.chunks()
-            while chunk := await run_blocking(next, chunks, b""):
-                yield chunk
-
-    def check_files(self) -> None:
+    def first(self, blocks: Iterator[bytes]) -> bytes:
         for path in {piece.path for piece in self.pieces if not isinstance(piece, bytes)}:
             path.open("rb").close()
+        return next(blocks)
 
 
 async def disconnected(receive: Receive) -> None:
