@@ -1,7 +1,8 @@
 """The one way from the event loop to work that blocks: files, SQLite, pydicom.
 
-A thread costs 50 to 100 µs for the way there and back, and more while the loop is busy. Looking a few rows up by a unique
-index takes less, and no writer holds a reader up (SQLite's WAL mode), so the loop does that itself.
+A thread costs 50 to 100 µs for the way there and back, and more while the loop is busy. Looking a few rows up by a
+unique index takes less, and no writer holds a reader up (SQLite's WAL mode), so the loop does that itself; and it sends
+what little of a file the system has in memory (`extent.at_hand`).
 """
 
 import asyncio

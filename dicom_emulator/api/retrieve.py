@@ -185,7 +185,9 @@ async def retrieve_metadata(call: Call) -> Response:
     etag = f"{watermarks[0]}" if len(identifiers) == 3 else f"{max(watermarks)}-{len(watermarks)}"
     if call.request.headers.get("if-none-match", "").lower() == etag:
         return Response(status_code=304)
-    return DicomJson(b"[" + b",".join(objects) + b"]", headers={"ETag": etag})
+    objects[0] = b"[" + objects[0]
+    objects[-1] += b"]"
+    return DicomJson(b",".join(objects), headers={"ETag": etag})
 
 
 RETRIEVE_METADATA = Transaction(retrieve_metadata, action="read", answers_dicom_json=True)

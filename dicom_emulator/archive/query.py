@@ -4,7 +4,7 @@ import json
 import re
 import sqlite3
 import unicodedata
-from collections.abc import Iterable, Set
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from json.encoder import encode_basestring as quoted
 from typing import Any
@@ -104,14 +104,14 @@ def search(reader: sqlite3.Connection, query: Query) -> list[str]:
     key = {"study": "study.study_key", "series": "series.series_key", "instance": "instance.watermark"}[query.level]
     where, parameters = conditions_sql(query)
     indexed = query.attributes <= INDEXED_FOR[query.level]
-    attributes = [CORE[tag] for tag in query.attributes & CORE.keys()] if indexed else []
+    attributes = [CORE[tag] for tag in sorted(query.attributes & CORE.keys())] if indexed else []
     columns = KEYS[query.level] + [f"{attribute.level}.{attribute.keyword}" for attribute in attributes]
     rows = reader.execute(
         f"SELECT {', '.join(columns)} FROM {TABLES[query.level]} WHERE {where} ORDER BY {key} DESC LIMIT ? OFFSET ?",
         [*parameters, query.limit, query.offset],
     ).fetchall()
     if indexed:
-        return [from_index(reader, row, query, attributes) for row in rows]
+        return from_index(reader, rows, query, attributes)
     return [json.dumps(from_metadata(reader, row, query), ensure_ascii=False) for row in rows]
 
 
@@ -128,10 +128,11 @@ KEYS = {
 
 
 def conditions_sql(query: Query) -> tuple[str, list[Any]]:
-    # Most studies are in one partition, so its index is of use only together with the UID of a study. The "+" keeps
-    # SQLite from it: it would sort all studies to find the newest hundred.
-    plus = "" if query.study is not None or STUDY_INSTANCE_UID in {each.attribute.tag for each in query.conditions} else "+"
-    parts: list[tuple[str, list[Any]]] = [(f"{plus}study.partition_key = ?", [query.partition])]
+    by_uid = query.study is not None or any(each.attribute.tag == STUDY_INSTANCE_UID for each in query.conditions)
+    # Only together with the UID is the index of partitions of use: most studies are in one. The "+" keeps SQLite from
+    # it, which would sort all of them to find the newest hundred.
+    partition = "study.partition_key = ?" if by_uid else "+study.partition_key = ?"
+    parts: list[tuple[str, list[Any]]] = [(partition, [query.partition])]
     if query.study is not None:
         parts.append(("study.StudyInstanceUID = ?", [query.study]))
     if query.series is not None:
@@ -144,7 +145,8 @@ def condition_sql(condition: Condition) -> tuple[str, list[Any]]:
     attribute = condition.attribute
     if attribute.tag == MODALITIES_IN_STUDY:
         return (
-            "EXISTS (SELECT 1 FROM series AS other WHERE other.study_key = study.study_key AND +other.Modality_key = ?)",
+            "EXISTS (SELECT 1 FROM series AS of_study"
+            " WHERE of_study.study_key = study.study_key AND +of_study.Modality_key = ?)",  # "+": by the key alone
             [condition.value],
         )
     if condition.tag_key is not None:
@@ -169,23 +171,29 @@ def comparison(condition: Condition, column: str) -> tuple[str, list[Any]]:
     return (f"fuzzy_match({column}, ?)" if condition.fuzzy else f"{column} = ?"), [condition.value]
 
 
-def from_index(reader: sqlite3.Connection, row: sqlite3.Row, query: Query, attributes: Iterable[Attribute]) -> str:
-    """A row from the index columns: what was never set, or is empty, is absent."""
-    # Texts put together, since json.dumps takes several times as long.
-    found = [
-        f'"{hex_tag(each.tag)}": {{"vr": "{each.vr}", "Value": [{index_value(each, row[each.keyword])}]}}'
-        for each in attributes
-        if row[each.keyword]
-    ]
-    gathered = computed(reader, row, query.attributes, {"study", query.level})
-    found += [f'"{tag}": {json.dumps(element, ensure_ascii=False)}' for tag, element in gathered.items()]
-    return f"{{{', '.join(sorted(found))}}}"
+def from_index(
+    reader: sqlite3.Connection, rows: list[sqlite3.Row], query: Query, attributes: list[Attribute]
+) -> list[str]:
+    """Rows from the index columns of `attributes`, behind the keys: what was never set, or is empty, is absent.
+
+    Put together as text, since json.dumps takes several times as long.
+    """
+    starts = [f'"{hex_tag(each.tag)}": {{"vr": "{each.vr}", "Value": [' for each in attributes]
+    writers = [name_json if each.vr == "PN" else quoted for each in attributes]
+    counted = query.attributes & COMPUTED.keys()
+    found = []
+    for row in rows:
+        values = zip(starts, writers, row[len(KEYS[query.level]) :], strict=True)
+        elements = [f"{start}{write(value)}]}}" for start, write, value in values if value]
+        if counted:
+            gathered = computed(reader, row, counted, {"study", query.level})
+            elements += [f'"{tag}": {json.dumps(element, ensure_ascii=False)}' for tag, element in gathered.items()]
+            elements.sort()
+        found.append(f"{{{', '.join(elements)}}}")
+    return found
 
 
-def index_value(attribute: Attribute, text: str) -> str:
-    """A value in JSON."""
-    if attribute.vr != "PN":
-        return quoted(text)
+def name_json(text: str) -> str:
     return json.dumps(name_groups(text), ensure_ascii=False) if "=" in text else f'{{"Alphabetic": {quoted(text)}}}'
 
 
@@ -208,12 +216,12 @@ def newest_metadata(reader: sqlite3.Connection, row: sqlite3.Row, level: str) ->
 
 
 def computed(
-    reader: sqlite3.Connection, row: sqlite3.Row, attributes: Set[int], levels: set[str]
+    reader: sqlite3.Connection, row: sqlite3.Row, attributes: Iterable[int], levels: set[str]
 ) -> dict[str, Any]:
     """The attributes that are counted or gathered when somebody asks."""
     found: dict[str, Any] = {}
-    for tag in COMPUTED.keys() & attributes:
-        if COMPUTED[tag] not in levels:
+    for tag in attributes:
+        if COMPUTED.get(tag) not in levels:
             continue
         if tag == MODALITIES_IN_STUDY:
             modalities = reader.execute(

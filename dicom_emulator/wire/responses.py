@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from dicom_emulator.blocking import run_blocking
-from dicom_emulator.extent import Piece, blocks_of, length_of
+from dicom_emulator.extent import Block, Piece, at_hand, batches_of, length_of
 
 DICOM_JSON = "application/dicom+json; charset=utf-8"
 SERVICE_JSON = "application/json; charset=utf-8"
@@ -36,7 +36,7 @@ class ServiceJson(Response):
 
 
 class StreamedResponse(Response):
-    """Sends bytes and pieces of files one after another, holding one chunk at a time, until the client is gone.
+    """Sends bytes and pieces of files one after another, holding one batch of blocks at a time, until the client is gone.
 
     Raises OSError before anything is sent when one of the files cannot be read.
     """
@@ -48,27 +48,31 @@ class StreamedResponse(Response):
         self.init_headers({"content-type": content_type} | ({} if length is None else {"content-length": str(length)}))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        left = length_of(self.pieces)
-        blocks = blocks_of(self.pieces)
-        block = await run_blocking(self.first, blocks)
+        batches = batches_of(self.pieces)
+        batch = at_hand(self.pieces) or await run_blocking(self.first, batches)
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        left = length_of(self.pieces)
         gone = None
         try:
-            while left := left - len(block):
+            while True:
+                for block in batch:
+                    left -= len(block)
+                    await send({"type": "http.response.body", "body": block, "more_body": left > 0})
+                if not left:
+                    return
                 gone = gone or asyncio.create_task(disconnected(receive))
-                await send({"type": "http.response.body", "body": block, "more_body": True})
                 if gone.done():
                     return
-                block = await run_blocking(next, blocks)
-            await send({"type": "http.response.body", "body": block})
+                batch = await run_blocking(next, batches)
         finally:
             if gone:
                 gone.cancel()
 
-    def first(self, blocks: Iterator[bytes]) -> bytes:
+    def first(self, batches: Iterator[list[Block]]) -> list[Block]:
+        """The first bytes, if all files are there."""
         for path in {piece.path for piece in self.pieces if not isinstance(piece, bytes)}:
             path.open("rb").close()
-        return next(blocks)
+        return next(batches)
 
 
 async def disconnected(receive: Receive) -> None:
