@@ -291,6 +291,12 @@ class TestNotSignedIn:
             assert (response.status_code, response.content) == (401, b"")
             assert CHALLENGE.fullmatch(response.headers["WWW-Authenticate"])
 
+    def test_only_so_many_good_tokens_are_remembered(self) -> None:
+        tokens = dicom_emulator.wire.auth.TokenIssuer(b"secret" * 8, 3600)
+        for lifetime in range(60, 60 + 2 * dicom_emulator.wire.auth.REMEMBERED):
+            assert "delete" in tokens.actions(f"Bearer {tokens.issue('owner', lifetime).text}")
+            assert len(tokens._good) <= dicom_emulator.wire.auth.REMEMBERED
+
     def test_an_unsuccessful_request_changes_nothing(self, service: Service) -> None:
         file = instance()
         service.store(file)
