@@ -1,4 +1,9 @@
-"""The one way from the event loop to work that blocks: files, SQLite, pydicom."""
+"""The one way from the event loop to work that blocks: files, SQLite, pydicom.
+
+A thread costs 50 to 100 µs for the way there and back, and more while the loop is busy. Looking a few rows up by a
+unique index takes less, and no writer holds a reader up (SQLite's WAL mode), so the loop does that itself; and it sends
+what little of a file the system has in memory (`extent.at_hand`).
+"""
 
 import asyncio
 from typing import Callable, ParamSpec, TypeVar
@@ -10,3 +15,8 @@ T = TypeVar("T")
 async def run_blocking(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Call `function` in a worker thread and wait for it without holding up other requests."""
     return await asyncio.to_thread(function, *args, **kwargs)
+
+
+async def look_up(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call `function`, which reads a few rows by a unique index and nothing else, without the detour of a thread."""
+    return function(*args, **kwargs)

@@ -3,7 +3,6 @@
 import asyncio
 import re
 
-from starlette.datastructures import MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -14,6 +13,7 @@ SECURITY_HEADERS = {
     "X-Frame-Options": "SAMEORIGIN",
     "Content-Security-Policy": "frame-src 'self';",
 }
+SECURITY = [(name.lower().encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
 PATIENCE = 30.0  # seconds
 
 
@@ -26,11 +26,12 @@ class CommonHeaders:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in SECURITY_HEADERS.items():
-                    headers.setdefault(name, value)
+                given = dict(message["headers"])
+                headers = [*message["headers"], *(pair for pair in SECURITY if pair[0] not in given)]
                 if "version" in scope.get("path_params", {}):
-                    headers["api-supported-versions"] = scope.get("dicom_emulator.versions", versions.SUPPORTED)
+                    supported = scope.get("dicom_emulator.versions", versions.SUPPORTED)
+                    headers.append((b"api-supported-versions", supported.encode()))
+                message = message | {"headers": headers}
             await send(message)
 
         await self.app(scope, receive, send_with_headers if scope["type"] == "http" else send)

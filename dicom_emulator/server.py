@@ -195,6 +195,7 @@ def prepared(settings: Settings, on_ready: Callable[[Ready], None]) -> Iterator[
             http=Connection,
             h11_max_incomplete_event_size=LARGEST_HEAD,
             lifespan="off",
+            ws="none",
             log_config=None,
             log_level="warning",
             access_log=False,

@@ -10,7 +10,7 @@ from dicom_emulator.api.transaction import Call, Transaction
 from dicom_emulator.archive import change_feed
 from dicom_emulator.archive.change_feed import Window
 from dicom_emulator.archive.ticks import NoTimeZone, parse_time
-from dicom_emulator.blocking import run_blocking
+from dicom_emulator.blocking import look_up, run_blocking
 from dicom_emulator.errors import BadRequest, InvalidParameter
 from dicom_emulator.versions import Version
 from dicom_emulator.wire.responses import ServiceJson
@@ -59,7 +59,7 @@ def bind_latest(request: Request, version: Version) -> bool:
 
 async def latest_event(call: Call) -> Response:
     by_time, metadata = call.version.feed_by_time, call.parameters
-    event = await run_blocking(lambda: change_feed.latest(call.archive.index.reader, by_time, metadata))
+    event = await look_up(lambda: change_feed.latest(call.archive.index.reader, by_time, metadata))
     return Response(status_code=204) if event is None else ServiceJson(event)
 
 

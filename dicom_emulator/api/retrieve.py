@@ -10,7 +10,7 @@ from starlette.responses import Response
 from dicom_emulator.api.parameters import whole_number
 from dicom_emulator.api.transaction import Call, Transaction
 from dicom_emulator.archive import StoredInstance
-from dicom_emulator.blocking import run_blocking
+from dicom_emulator.blocking import look_up, run_blocking
 from dicom_emulator.codec_process import CodecCrashed
 from dicom_emulator.dicom.transcode import CannotTranscode, transcode_file, transcode_frames
 from dicom_emulator.errors import BadRequest, InvalidParameter, NotAcceptable, NotFound
@@ -68,7 +68,8 @@ def wants_original(call: Call) -> bool:
 
 async def found(call: Call, identifiers: tuple[str, ...], original: bool = False) -> list[StoredInstance]:
     """The instances that the path names. Raises NotFound."""
-    instances = await run_blocking(call.archive.instances, call.partition.key, *identifiers, original=original)
+    run = look_up if len(identifiers) == 3 else run_blocking
+    instances = await run(call.archive.instances, call.partition.key, *identifiers, original=original)
     if not instances:
         raise NotFound(call.level)
     return instances
@@ -161,7 +162,8 @@ async def retrieve_frames(call: Call) -> Response:
             raise NotAcceptable(NO_TRANSCODING) from None
     else:
         transfer_syntax = instance.transfer_syntax
-        found_frames = await run_blocking(frames.frames, instance.path, different)
+        run = look_up if frames.in_whole_bytes else run_blocking
+        found_frames = await run(frames.frames, instance.path, different)
     by_number = dict(zip(different, found_frames, strict=True))
     bodies = [labelled(choice, transfer_syntax, *by_number[number]) for number in numbers]
     return multipart(bodies) if choice.multipart else single(bodies[0])
@@ -173,7 +175,8 @@ RETRIEVE_FRAMES = Transaction(retrieve_frames, action="read", bind=bind_frames)
 async def retrieve_metadata(call: Call) -> Response:
     """GET everything but the bulk of the data, as DICOM JSON, with an ETag that follows each change."""
     identifiers = call.identifiers()
-    watermarks, objects = await run_blocking(
+    run = look_up if len(identifiers) == 3 else run_blocking
+    watermarks, objects = await run(
         call.archive.metadata, call.partition.key, *identifiers, original=wants_original(call)
     )
     if not watermarks:
@@ -181,7 +184,9 @@ async def retrieve_metadata(call: Call) -> Response:
     etag = f"{watermarks[0]}" if len(identifiers) == 3 else f"{max(watermarks)}-{len(watermarks)}"
     if call.request.headers.get("if-none-match", "").lower() == etag:
         return Response(status_code=304)
-    return DicomJson(f"[{','.join(objects)}]", headers={"ETag": etag})
+    objects[0] = b"[" + objects[0]
+    objects[-1] += b"]"
+    return DicomJson(b",".join(objects), headers={"ETag": etag})
 
 
 RETRIEVE_METADATA = Transaction(retrieve_metadata, action="read", answers_dicom_json=True)

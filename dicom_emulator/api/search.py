@@ -10,10 +10,9 @@ from starlette.responses import Response
 
 from dicom_emulator.api.parameters import Parameters
 from dicom_emulator.api.transaction import Call, Transaction
-from dicom_emulator.archive import Archive
 from dicom_emulator.archive.extended_query_tags import ExtendedQueryTag, extended_query_tags, value_key
 from dicom_emulator.archive.query import Condition, Query, search
-from dicom_emulator.blocking import run_blocking
+from dicom_emulator.blocking import look_up, run_blocking
 from dicom_emulator.dicom.attributes import IDENTIFIERS, SEARCHABLE, Attribute, parse_hex_tag, tags_of
 from dicom_emulator.dicom.validation import is_date, is_date_time, is_time
 from dicom_emulator.errors import BadRequest
@@ -54,6 +53,7 @@ ALL = {
     "instance": LONG["instance"],
 }
 
+UIDS = dict(zip(("study", "series", "instance"), IDENTIFIERS, strict=True))  # what names a row of each level
 WHOLE, DECIMAL = re.compile(r"[+-]?[0-9]{1,12}"), re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([Ee][+-]?[0-9]+)?")
 NUMBERS = {"FD": DECIMAL, "FL": DECIMAL, "IS": WHOLE, "SL": WHOLE, "SS": WHOLE, "UL": WHOLE, "US": WHOLE}
 
@@ -91,21 +91,21 @@ def search_for(level: str, *answered: str) -> Transaction:
     """The search whose rows are studies, series or instances; `answered`: the levels that the path leaves open."""
 
     async def handler(call: Call) -> Response:
-        identifiers = call.identifiers()
-        extended = await run_blocking(lambda: extended_query_tags(call.archive.index.reader))
-        query = build_query(call, level, answered, identifiers, extended)
-        rows = await run_blocking(find_rows, call.archive, query)
-        response = DicomJson(f"[{','.join(rows)}]") if rows else Response(status_code=204)
-        if erroneous := keys_with_errors(call.parameters, extended):
-            response.headers["erroneous-dicom-attributes"] = ",".join(erroneous)
-        return response
+        keys = {parse_attribute(key) for key, _ in call.parameters.matches}
+        run = look_up if UIDS[level] in keys else run_blocking
+        return await run(answer, call, level, answered, call.identifiers())
 
     return Transaction(handler, action="read", bind=bind, answers_dicom_json=True)
 
 
-def find_rows(archive: Archive, query: Query) -> list[str]:
-    with archive.index.one_moment() as reader:
-        return search(reader, query)
+def answer(call: Call, level: str, answered: tuple[str, ...], identifiers: tuple[str, ...]) -> Response:
+    with call.archive.index.one_moment() as reader:
+        extended = extended_query_tags(reader)
+        rows = search(reader, build_query(call, level, answered, identifiers, extended))
+    response = DicomJson(f"[{','.join(rows)}]") if rows else Response(status_code=204)
+    if erroneous := keys_with_errors(call.parameters, extended):
+        response.headers["erroneous-dicom-attributes"] = ",".join(erroneous)
+    return response
 
 
 def keys_with_errors(parameters: SearchParameters, extended: list[ExtendedQueryTag]) -> list[str]:

@@ -25,7 +25,7 @@ from dicom_emulator.settings import Settings
 from dicom_emulator.wire.accept import accepts_dicom_json
 from dicom_emulator.wire.auth import ALL_ACTIONS, AUDIENCE, InvalidToken, TokenIssuer
 
-AUDIT_PREFIX, AUDIT_HEADERS, AUDIT_LENGTH = "x-ms-azuredicom-audit-", 10, 2048
+AUDIT_PREFIX, AUDIT_HEADERS, AUDIT_LENGTH = b"x-ms-azuredicom-audit-", 10, 2048
 PARTITIONS_DISABLED = "Data partitions feature is disabled."
 UID_NAMES = {"study": "StudyInstanceUid", "series": "SeriesInstanceUid", "instance": "SopInstanceUid"}
 UID_NAMES["workitem"] = "WorkitemInstanceUid"
@@ -160,10 +160,10 @@ def make_partition(archive: Archive, name: str) -> Partition:
 
 def check_audit_headers(request: Request) -> None:
     """A client may add headers for the service's audit log, within limits. The emulator keeps no such log."""
-    given = [value for name, value in request.headers.items() if name.startswith(AUDIT_PREFIX)]
+    given = [value for name, value in request.headers.raw if name.startswith(AUDIT_PREFIX)]
     if len(given) > AUDIT_HEADERS or any(len(value) > AUDIT_LENGTH for value in given):
         raise BadRequest(
-            f"There may be {AUDIT_HEADERS} headers that begin with {AUDIT_PREFIX.upper()}, "
+            f"There may be {AUDIT_HEADERS} headers that begin with {AUDIT_PREFIX.decode().upper()}, "
             f"each of at most {AUDIT_LENGTH} characters."
         )
 

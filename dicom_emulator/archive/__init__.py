@@ -36,9 +36,10 @@ ORIGINAL = (
     "COALESCE(original_watermark, instance.watermark) AS watermark, COALESCE(original.file, instance.file) AS file,"
     + " COALESCE(original.size, instance.size) AS size"
 )
-CURRENT_METADATA = "instance.watermark, metadata.json"
+CURRENT_METADATA = "instance.watermark, CAST(metadata.json AS BLOB) AS json"
 ORIGINAL_METADATA = (
-    "COALESCE(original_watermark, instance.watermark) AS watermark, COALESCE(original.json, metadata.json) AS json"
+    "COALESCE(original_watermark, instance.watermark) AS watermark,"
+    + " CAST(COALESCE(original.json, metadata.json) AS BLOB) AS json"
 )
 NEW = {"lock.db", "index.db", "index.db-wal", "index.db-shm"}  # may be there before anything is stored
 KEPT = {"secret", "partition"}  # tables that a reset does not empty
@@ -143,8 +144,8 @@ class Archive:
             row["frames"],
         )
 
-    def metadata(self, partition: int, *identifiers: str, original: bool = False) -> tuple[list[int], list[str]]:
-        """The watermarks of the instances, oldest first, and their metadata as JSON objects.
+    def metadata(self, partition: int, *identifiers: str, original: bool = False) -> tuple[list[int], list[bytes]]:
+        """The watermarks of the instances, oldest first, and their metadata as JSON objects in UTF-8.
 
         original: of the version before the first bulk update.
         """

@@ -17,6 +17,7 @@ COLUMNS = """
 SELECT tables.name, columns.name FROM sqlite_master AS tables JOIN pragma_table_info(tables.name) AS columns
 WHERE tables.type = 'table'
 """
+MAPPED = 256 * 1024 * 1024  # bytes of the database that are read in place, not page by page through a cache
 log = logging.getLogger("dicom_emulator")
 
 
@@ -52,6 +53,7 @@ class Index:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA synchronous = {self._synchronous}")
         connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute(f"PRAGMA mmap_size = {MAPPED}")
         connection.create_function("fuzzy_match", 2, fuzzy_match, deterministic=True)
         return connection
 

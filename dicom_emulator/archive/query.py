@@ -4,12 +4,15 @@ import json
 import re
 import sqlite3
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Iterable
+from json.encoder import encode_basestring as quoted
+from typing import Any
 
 from dicom_emulator.dicom.attributes import (
     CORE,
     MODALITIES_IN_STUDY,
+    STUDY_INSTANCE_UID,
     Attribute,
     hex_tag,
     tag_of,
@@ -100,12 +103,15 @@ def search(reader: sqlite3.Connection, query: Query) -> list[str]:
     """The rows that match, newest first, as DICOM JSON objects."""
     key = {"study": "study.study_key", "series": "series.series_key", "instance": "instance.watermark"}[query.level]
     where, parameters = conditions_sql(query)
+    indexed = query.attributes <= INDEXED_FOR[query.level]
+    attributes = [CORE[tag] for tag in sorted(query.attributes & CORE.keys())] if indexed else []
+    columns = KEYS[query.level] + [f"{attribute.level}.{attribute.keyword}" for attribute in attributes]
     rows = reader.execute(
-        f"SELECT {COLUMNS[query.level]} FROM {TABLES[query.level]} WHERE {where} ORDER BY {key} DESC LIMIT ? OFFSET ?",
+        f"SELECT {', '.join(columns)} FROM {TABLES[query.level]} WHERE {where} ORDER BY {key} DESC LIMIT ? OFFSET ?",
         [*parameters, query.limit, query.offset],
     ).fetchall()
-    if query.attributes <= INDEXED_FOR[query.level]:
-        return [json.dumps(from_index(reader, row, query), ensure_ascii=False) for row in rows]
+    if indexed:
+        return from_index(reader, rows, query, attributes)
     return [json.dumps(from_metadata(reader, row, query), ensure_ascii=False) for row in rows]
 
 
@@ -114,15 +120,19 @@ TABLES = {
     "series": "series JOIN study USING (study_key)",
     "instance": "instance JOIN series USING (series_key) JOIN study ON study.study_key = instance.study_key",
 }
-COLUMNS = {
-    "study": "study.*",
-    "series": "series.*, study.*",
-    "instance": "instance.watermark, instance.study_key, instance.series_key",
+KEYS = {
+    "study": ["study.study_key"],
+    "series": ["series.series_key", "study.study_key"],
+    "instance": ["instance.watermark", "instance.study_key", "instance.series_key"],
 }
 
 
 def conditions_sql(query: Query) -> tuple[str, list[Any]]:
-    parts: list[tuple[str, list[Any]]] = [("study.partition_key = ?", [query.partition])]
+    by_uid = query.study is not None or any(each.attribute.tag == STUDY_INSTANCE_UID for each in query.conditions)
+    # Only together with the UID is the index of partitions of use: most studies are in one. The "+" keeps SQLite from
+    # it, which would sort all of them to find the newest hundred.
+    partition = "study.partition_key = ?" if by_uid else "+study.partition_key = ?"
+    parts: list[tuple[str, list[Any]]] = [(partition, [query.partition])]
     if query.study is not None:
         parts.append(("study.StudyInstanceUID = ?", [query.study]))
     if query.series is not None:
@@ -135,7 +145,8 @@ def condition_sql(condition: Condition) -> tuple[str, list[Any]]:
     attribute = condition.attribute
     if attribute.tag == MODALITIES_IN_STUDY:
         return (
-            "EXISTS (SELECT 1 FROM series AS other WHERE other.study_key = study.study_key AND other.Modality_key = ?)",
+            "EXISTS (SELECT 1 FROM series AS of_study"
+            " WHERE of_study.study_key = study.study_key AND +of_study.Modality_key = ?)",  # "+": by the key alone
             [condition.value],
         )
     if condition.tag_key is not None:
@@ -160,25 +171,36 @@ def comparison(condition: Condition, column: str) -> tuple[str, list[Any]]:
     return (f"fuzzy_match({column}, ?)" if condition.fuzzy else f"{column} = ?"), [condition.value]
 
 
-def from_index(reader: sqlite3.Connection, row: sqlite3.Row, query: Query) -> dict[str, Any]:
-    """A row from the index columns: what was never set, or is empty, is absent."""
-    found: dict[str, Any] = {}
-    for tag in query.attributes & CORE.keys():
-        attribute = CORE[tag]
-        if row[attribute.keyword]:
-            found[hex_tag(tag)] = {"vr": attribute.vr, "Value": [index_value(attribute, row[attribute.keyword])]}
-    levels = {"study", query.level}
-    return dict(sorted((found | computed(reader, row, query.attributes, levels)).items()))
+def from_index(
+    reader: sqlite3.Connection, rows: list[sqlite3.Row], query: Query, attributes: list[Attribute]
+) -> list[str]:
+    """Rows from the index columns of `attributes`, behind the keys: what was never set, or is empty, is absent.
+
+    Put together as text, since json.dumps takes several times as long.
+    """
+    starts = [f'"{hex_tag(each.tag)}": {{"vr": "{each.vr}", "Value": [' for each in attributes]
+    writers = [name_json if each.vr == "PN" else quoted for each in attributes]
+    counted = query.attributes & COMPUTED.keys()
+    found = []
+    for row in rows:
+        values = zip(starts, writers, row[len(KEYS[query.level]) :], strict=True)
+        elements = [f"{start}{write(value)}]}}" for start, write, value in values if value]
+        if counted:
+            gathered = computed(reader, row, counted, {"study", query.level})
+            elements += [f'"{tag}": {json.dumps(element, ensure_ascii=False)}' for tag, element in gathered.items()]
+            elements.sort()
+        found.append(f"{{{', '.join(elements)}}}")
+    return found
 
 
-def index_value(attribute: Attribute, text: str) -> Any:
-    return name_groups(text) if attribute.vr == "PN" else text
+def name_json(text: str) -> str:
+    return json.dumps(name_groups(text), ensure_ascii=False) if "=" in text else f'{{"Alphabetic": {quoted(text)}}}'
 
 
 def from_metadata(reader: sqlite3.Connection, row: sqlite3.Row, query: Query) -> dict[str, Any]:
     """A row from the saved metadata of its newest instance: what that file has, empty attributes included."""
     metadata = newest_metadata(reader, row, query.level)
-    found = {hex_tag(tag): metadata[hex_tag(tag)] for tag in query.attributes if hex_tag(tag) in metadata}
+    found = {tag: metadata[tag] for tag in map(hex_tag, query.attributes) if tag in metadata}
     return dict(sorted((found | computed(reader, row, query.attributes, {query.level})).items()))
 
 

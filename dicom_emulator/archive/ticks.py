@@ -18,9 +18,9 @@ def format_ticks(ticks: int) -> str:
     >>> format_ticks(17_000_000_001_234_560)
     '2023-11-14T22:13:20.123456+00:00'
     """
-    moment = EPOCH + timedelta(seconds=ticks // TICKS)
+    moment = (EPOCH + timedelta(seconds=ticks // TICKS)).isoformat().removesuffix("+00:00")
     fraction = f".{ticks % TICKS:07d}".rstrip("0").rstrip(".")
-    return f"{moment:%Y-%m-%dT%H:%M:%S}{fraction}+00:00"
+    return f"{moment}{fraction}+00:00"
 
 
 class NoTimeZone(ValueError):

@@ -93,7 +93,7 @@ class InjectFaults:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         fault = None
-        if scope["type"] == "http" and not is_control(scope):
+        if self.faults and scope["type"] == "http" and not is_control(scope):
             fault = next((each for each in self.faults if each.takes(scope["method"], scope["path"])), None)
         if fault is None:
             await self.app(scope, receive, send)

@@ -8,7 +8,7 @@ from starlette.types import Scope
 
 from dicom_emulator.errors import ServiceError
 
-HOME_PAGE_MARK = "x-emulator-page"
+HOME_PAGE_MARK = b"x-emulator-page"
 
 
 class ForeignPage(ServiceError):
@@ -56,8 +56,7 @@ def is_from_home_page(scope: Scope) -> bool:
     Where it asks the service, it says so in a header. Either way that counts only from its own origin, which the
     browser names and no page can make up.
     """
-    marked = any(name == HOME_PAGE_MARK.encode() for name, _ in scope["headers"])
-    if not marked and not scope["path"].startswith("/_emulator/"):
+    if HOME_PAGE_MARK not in dict(scope["headers"]) and not scope["path"].startswith("/_emulator/"):
         return False
     request = HTTPConnection(scope)
     sender = request.headers.get("origin") or request.headers.get("referer", "")

@@ -3,6 +3,7 @@
 import json
 from bisect import bisect_left
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from struct import iter_unpack, unpack
 from typing import BinaryIO, Iterable, Sequence
@@ -40,6 +41,11 @@ class Native:
     word: int = 1
     deflated: bool = False
 
+    @property
+    def in_whole_bytes(self) -> bool:
+        """Whether a frame is a range of the file's bytes, so that saying where it lies needs no reading."""
+        return not self.deflated and self.frame_bits % 8 == 0
+
     def frames(self, path: Path, numbers: Iterable[int]) -> list[tuple[Piece, ...]]:
         """The bytes of the frames `numbers`, which count from 1."""
         if self.deflated:
@@ -69,6 +75,7 @@ class Encapsulated:
     """Compressed frames, each in one or more fragments: (offset, length) in bytes."""
 
     fragments: Sequence[Sequence[tuple[int, int]]]
+    in_whole_bytes = True
 
     @property
     def count(self) -> int:
@@ -189,6 +196,7 @@ def to_text(frame_map: FrameMap | None) -> str | None:
     return json.dumps(frame_map.fragments if isinstance(frame_map, Encapsulated) else vars(frame_map))
 
 
+@lru_cache(16)  # a film of some thousand frames has a long text, and is asked for frame by frame
 def from_text(text: str | None) -> FrameMap | None:
     """The map that `to_text` wrote."""
     if text is None:

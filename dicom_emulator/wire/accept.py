@@ -1,7 +1,9 @@
 """Accept headers: taking them apart and choosing among what a resource offers (RFC 9110 §12.5.1, PS3.18 §8.7)."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Iterable, Sequence
 
 TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
@@ -19,7 +21,7 @@ class MediaRange:
     """One media type with its parameters: names in lower case, values without quotes."""
 
     type: str
-    parameters: dict[str, str] = field(default_factory=dict)
+    parameters: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def quality(self) -> float:
@@ -29,7 +31,8 @@ class MediaRange:
             raise Unreadable(f"q={self.parameters['q']}") from None
 
 
-def parse_media_ranges(header: str) -> list[MediaRange]:
+@lru_cache  # clients send few different ones
+def parse_media_ranges(header: str) -> tuple[MediaRange, ...]:
     """The media ranges of a comma-separated header, in its order. Raises Unreadable.
 
     >>> first, second = parse_media_ranges('multipart/related; type="image/jp2", */*;q=0.5')
@@ -56,7 +59,7 @@ def parse_media_ranges(header: str) -> list[MediaRange]:
             if header[position] != ",":
                 raise Unreadable(header)
             position += 1
-    return ranges
+    return tuple(ranges)
 
 
 def accepts_dicom_json(header: str | None) -> bool:
@@ -99,8 +102,7 @@ def choose(header: str | None, offers: Sequence[Offer]) -> Choice | None:
     named one, since it never costs a conversion.
     """
     try:
-        ranges = parse_media_ranges(header or "")
-        ranges = sorted(ranges, key=lambda media: -media.quality)
+        ranges = sorted(parse_media_ranges(header or ""), key=lambda media: -media.quality)
     except Unreadable:
         return None
     # An oddity of the service: after a first multipart/related, the other ranges count as wishes for parts, too.

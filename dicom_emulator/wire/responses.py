@@ -3,13 +3,13 @@
 import asyncio
 import uuid
 from dataclasses import dataclass
-from typing import AsyncIterator, Iterable, Iterator
+from typing import Iterable, Iterator
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from dicom_emulator.blocking import run_blocking
-from dicom_emulator.extent import Piece, length_of
+from dicom_emulator.extent import Block, Piece, at_hand, batches_of, length_of
 
 DICOM_JSON = "application/dicom+json; charset=utf-8"
 SERVICE_JSON = "application/json; charset=utf-8"
@@ -36,7 +36,7 @@ class ServiceJson(Response):
 
 
 class StreamedResponse(Response):
-    """Sends bytes and pieces of files one after another, holding one chunk at a time, until the client is gone.
+    """Sends bytes and pieces of files one after another, holding one batch of blocks at a time, until the client is gone.
 
     Raises OSError before anything is sent when one of the files cannot be read.
     """
@@ -48,30 +48,31 @@ class StreamedResponse(Response):
         self.init_headers({"content-type": content_type} | ({} if length is None else {"content-length": str(length)}))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await run_blocking(self.check_files)
+        batches = batches_of(self.pieces)
+        batch = at_hand(self.pieces) or await run_blocking(self.first, batches)
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        gone = asyncio.create_task(disconnected(receive))
+        left = length_of(self.pieces)
+        gone = None
         try:
-            async for chunk in self.chunks():
+            while True:
+                for block in batch:
+                    left -= len(block)
+                    await send({"type": "http.response.body", "body": block, "more_body": left > 0})
+                if not left:
+                    return
+                gone = gone or asyncio.create_task(disconnected(receive))
                 if gone.done():
                     return
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
-            await send({"type": "http.response.body", "body": b""})
+                batch = await run_blocking(next, batches)
         finally:
-            gone.cancel()
+            if gone:
+                gone.cancel()
 
-    async def chunks(self) -> AsyncIterator[bytes]:
-        for piece in self.pieces:
-            if isinstance(piece, bytes):
-                yield piece
-                continue
-            chunks = piece.chunks()
-            while chunk := await run_blocking(next, chunks, b""):
-                yield chunk
-
-    def check_files(self) -> None:
+    def first(self, batches: Iterator[list[Block]]) -> list[Block]:
+        """The first bytes, if all files are there."""
         for path in {piece.path for piece in self.pieces if not isinstance(piece, bytes)}:
             path.open("rb").close()
+        return next(batches)
 
 
 async def disconnected(receive: Receive) -> None:

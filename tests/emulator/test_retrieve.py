@@ -529,6 +529,18 @@ class TestStorage:
             assert response.status_code == 503
             assert response.headers["Content-Type"] == "text/plain; charset=utf-8" and response.text
 
+    def test_a_study_is_503_before_a_byte_is_sent_when_its_last_file_is_gone(self, tmp_path: Path) -> None:
+        """More than is read at once, so that the first files could be sent."""
+        files = [instance(pixels=numpy.full((1000, 1000), n, "uint16"), StudyInstanceUID="1.2.111") for n in range(3)]
+        body, content_type = multipart(*files)
+        with dicom_emulator.running(data_dir=tmp_path, sign_in=False) as server:
+            headers = {"Content-Type": content_type, "Accept": "application/dicom+json"}
+            session().post(f"{server.url}/v2/studies", data=body, headers=headers).raise_for_status()
+            [last] = [kept for kept in tmp_path.rglob("*.dcm") if kept.read_bytes() == files[-1]]
+            last.unlink()
+            response = session().get(f"{server.url}/v2/studies/1.2.111", headers={"Accept": ALL_ORIGINAL})
+            assert (response.status_code, response.headers["Content-Type"]) == (503, "text/plain; charset=utf-8")
+
     def test_a_study_that_is_being_sent_arrives_whole_although_it_is_deleted_meanwhile(self, service: Service) -> None:
         """The service removes files days after their deletion."""
         parents = {"StudyInstanceUID": "1.2.111", "SeriesInstanceUID": "1.2.222"}

@@ -125,6 +125,12 @@ class TestAttributes:
         written = {"vr": "PN", "Value": [{"Alphabetic": "Yamada^Tarou", "Ideographic": "山田^太郎"}]}
         assert row["00100010"] == row["00080090"] == written
 
+    def test_an_index_row_is_json_whatever_the_values_hold(self, service: Service) -> None:
+        text, name = 'the "Süd" ward 日', 'O"Neil^Éloïse'
+        service.store(instance(StudyDescription=text, PatientName=name))
+        [row] = rows(ask(service, "v2", "studies"))
+        assert (row["00081030"]["Value"], row["00100010"]["Value"]) == ([text], [{"Alphabetic": name}])
+
     @both
     @resources
     def test_binary_attributes_are_never_returned(self, service: Service, version: str, resource: str) -> None:

@@ -275,7 +275,7 @@ class TestNotSignedIn:
         for secret in (b"", b"\0", b"x" * 32):
             assert self.refused(service, f"Bearer {signed(emulator, {}, header, secret)}")
 
-    @pytest.mark.parametrize("nested", [b"[" * 20_000, b'{"a":' * 8_000], ids=["list", "object"])
+    @pytest.mark.parametrize("nested", [b"[" * 20_000, b'{"a":' * 4_500], ids=["list", "object"])
     def test_json_without_an_end_is_401(self, service: Service, nested: bytes) -> None:
         deep = base64.urlsafe_b64encode(nested).rstrip(b"=").decode()
         assert self.refused(service, f"Bearer {deep}.e30.AAAA")
@@ -290,6 +290,12 @@ class TestNotSignedIn:
             response = client.get(f"{server.url}/v2/changefeed")
             assert (response.status_code, response.content) == (401, b"")
             assert CHALLENGE.fullmatch(response.headers["WWW-Authenticate"])
+
+    def test_only_so_many_good_tokens_are_remembered(self) -> None:
+        tokens = dicom_emulator.wire.auth.TokenIssuer(b"secret" * 8, 3600)
+        for lifetime in range(60, 60 + 2 * dicom_emulator.wire.auth.REMEMBERED):
+            assert "delete" in tokens.actions(f"Bearer {tokens.issue('owner', lifetime).text}")
+            assert len(tokens._good) <= dicom_emulator.wire.auth.REMEMBERED
 
     def test_an_unsuccessful_request_changes_nothing(self, service: Service) -> None:
         file = instance()

@@ -1,0 +1,66 @@
+"""How SQLite goes about a search: by an index where there is one, and never by sorting all studies for one page."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dicom_emulator.archive.index import Index
+from dicom_emulator.archive.query import Condition, Query, search
+from dicom_emulator.dicom.attributes import SEARCHABLE, tag_of
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Iterator[Index]:
+    index = Index(tmp_path / "index.db")
+    yield index
+    index.close()
+
+
+def plan(index: Index, query: Query) -> list[str]:
+    """The steps that SQLite takes for the rows of a search."""
+    statements: list[str] = []
+    index.reader.set_trace_callback(statements.append)
+    search(index.reader, query)
+    index.reader.set_trace_callback(None)
+    (statement,) = statements
+    return [row["detail"] for row in index.reader.execute(f"EXPLAIN QUERY PLAN {statement}")]
+
+
+def equal(keyword: str, value: str) -> Condition:
+    return Condition(SEARCHABLE[tag_of(keyword)], value)
+
+
+@pytest.mark.parametrize("level", ["study", "series", "instance"])
+def test_a_page_is_read_from_the_newest_row_on(index: Index, level: str) -> None:
+    assert not any("TEMP B-TREE" in step for step in plan(index, Query(level, 1)))
+
+
+@pytest.mark.parametrize(
+    ("query", "step"),
+    [
+        (Query("study", 1, "1.2"), "SEARCH study USING INDEX sqlite_autoindex_study_1 (partition_key=? AND"),
+        (
+            Query("study", 1, conditions=(equal("StudyInstanceUID", "1.2"),)),
+            "SEARCH study USING INDEX sqlite_autoindex_study_1 (partition_key=? AND",
+        ),
+        (Query("series", 1, conditions=(equal("SeriesInstanceUID", "1.3"),)), "SEARCH series USING INDEX series_uid"),
+        (Query("instance", 1, conditions=(equal("SOPInstanceUID", "1.4"),)), "SEARCH instance USING INDEX instance_uid"),
+        (
+            Query("study", 1, conditions=(equal("PatientID", "p"),)),
+            "SEARCH study USING INDEX study_patient_id (PatientID_key=?)",
+        ),
+        (
+            Query("study", 1, conditions=(Condition(SEARCHABLE[tag_of("StudyDate")], low="1", high="2", is_range=True),)),
+            "SEARCH study USING INDEX study_date (StudyDate_key>? AND StudyDate_key<?)",
+        ),
+        (
+            Query("study", 1, conditions=(equal("ModalitiesInStudy", "ct"),)),
+            "SEARCH of_study USING INDEX sqlite_autoindex_series_1 (study_key=?)",
+        ),
+    ],
+    ids=["path", "study", "series", "instance", "patient", "dates", "modalities"],
+)
+def test_rows_are_found_by_an_index(index: Index, query: Query, step: str) -> None:
+    steps = plan(index, query)
+    assert any(each.replace("COVERING ", "").startswith(step) for each in steps), steps
