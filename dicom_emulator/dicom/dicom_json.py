@@ -2,54 +2,58 @@
 
 import json
 import math
+import re
 import struct
 from decimal import Decimal, InvalidOperation
 from typing import Callable, Collection, Iterator, Mapping
 
-from dicom_emulator.dicom.attributes import hex_tag
-from dicom_emulator.dicom.part10 import BINARY, DataSet, Element, texts
+from dicom_emulator.dicom.elements import BINARY, DataSet, Element, texts
 
-FORMATS = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d"}
+FORMATS = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d", "SV": "q", "UV": "Q"}
+NUMBERS = {(vr, order == "<"): struct.Struct(order + code) for vr, code in FORMATS.items() for order in "<>"}
+FLOATS = frozenset({"FL", "FD"})
+PLAIN_DECIMAL = re.compile(r"-?(0|[1-9][0-9]{0,15})(\.[0-9]{1,16})?")  # a JSON number as it stands
+quoted = json.JSONEncoder(ensure_ascii=False).encode
 LARGEST_DECIMAL = 28  # digits, as .NET's decimal has them
 PN_GROUPS = ("Alphabetic", "Ideographic", "Phonetic")
 
 
 def to_json(data_set: DataSet, without: Collection[int] = ()) -> str:
     """The data set as a JSON object: no binary values at any depth, no group lengths, none of the tags in `without`."""
-    members = (
-        f'"{hex_tag(tag)}":{element_json(element, data_set.encodings)}'
+    encodings = data_set.encodings
+    members = [
+        f'"{tag:08X}":{element_json(element, encodings)}'
         for tag, element in sorted(data_set.elements.items())
         if element.vr not in BINARY and tag & 0xFFFF and tag not in without
-    )
+    ]
     return "{" + ",".join(members) + "}"
 
 
-def element_json(element: Element, encodings: list[str]) -> str:
-    values = list(values_json(element, encodings))
+def element_json(element: Element, encodings: tuple[str, ...]) -> str:
+    values = values_json(element, encodings)
     return f'{{"vr":"{element.vr}","Value":[{",".join(values)}]}}' if values else f'{{"vr":"{element.vr}"}}'
 
 
-def values_json(element: Element, encodings: list[str]) -> Iterator[str]:
+def values_json(element: Element, encodings: tuple[str, ...]) -> list[str]:
     """Each value as JSON text."""
-    if element.vr == "SQ":
-        yield from (to_json(item) for item in element.items or [])
-    elif element.vr in FORMATS:
-        yield from map(number_json, numbers(element))
-    elif element.vr in {"SV", "UV"}:
-        yield from (str(number) for number in numbers(element))
-    elif element.vr == "AT":
-        yield from (f'"{group:04X}{number:04X}"' for group, number in tags(element))
-    else:
-        yield from map(WRITERS.get(element.vr, text_json), texts(element, encodings))
+    vr = element.vr
+    if vr == "SQ":
+        return [to_json(item) for item in element.items or []]
+    if vr in FLOATS:
+        return [float_json(shortest(number) if vr == "FL" else number) for number in numbers(element)]
+    if vr in FORMATS:
+        return [str(number) for number in numbers(element)]
+    if vr == "AT":
+        return [f'"{group:04X}{number:04X}"' for group, number in tags(element)]
+    write = WRITERS.get(vr, text_json)
+    return [write(text) for text in texts(element, encodings)]
 
 
 def numbers(element: Element) -> Iterator[int | float]:
-    code = {"SV": "q", "UV": "Q", **FORMATS}[element.vr]
-    order = "<" if element.little_endian else ">"
     value = element.value or b""
-    usable = len(value) - len(value) % struct.calcsize(order + code)
-    for (number,) in struct.iter_unpack(order + code, value[:usable]):
-        yield shortest(number) if code == "f" else number
+    format = NUMBERS[element.vr, element.little_endian]
+    usable = len(value) - len(value) % format.size
+    return (number for (number,) in format.iter_unpack(value[:usable]))
 
 
 def tags(element: Element) -> Iterator[tuple[int, int]]:
@@ -68,14 +72,14 @@ def shortest(number: float) -> float:
     )
 
 
-def number_json(number: int | float) -> str:
-    if isinstance(number, float) and not math.isfinite(number):
-        return '"NaN"' if math.isnan(number) else '"Infinity"' if number > 0 else '"-Infinity"'
-    return json.dumps(number)
+def float_json(number: float) -> str:
+    if math.isfinite(number):
+        return repr(number)
+    return '"NaN"' if math.isnan(number) else '"Infinity"' if number > 0 else '"-Infinity"'
 
 
 def text_json(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False) if text else "null"
+    return quoted(text) if text else "null"
 
 
 def name_groups(text: str) -> dict[str, str]:
@@ -94,7 +98,7 @@ def name_text(groups: Mapping[str, str]) -> str:
 
 def person_name_json(text: str) -> str:
     groups = name_groups(text)
-    return json.dumps(groups, ensure_ascii=False) if groups else "null"
+    return quoted(groups) if groups else "null"
 
 
 def integer_json(text: str) -> str:
@@ -111,6 +115,8 @@ def decimal_json(text: str) -> str:
     >>> decimal_json("1.50"), decimal_json("+.5"), decimal_json("1e99"), decimal_json("wide")
     ('1.50', '0.5', '"1e99"', '"wide"')
     """
+    if PLAIN_DECIMAL.fullmatch(text):
+        return text
     try:
         number = Decimal(text.strip())
     except InvalidOperation:
