@@ -5,13 +5,11 @@ import math
 import re
 import struct
 from decimal import Decimal, InvalidOperation
-from typing import Callable, Collection, Iterator, Mapping
+from typing import Any, Callable, Collection, Iterator, Mapping
 
-from dicom_emulator.dicom.elements import BINARY, DataSet, Element, texts
+from dicom_emulator.dicom.elements import BINARY, DataSet, Element, decoded, remembered
 
 FORMATS = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d", "SV": "q", "UV": "Q"}
-NUMBERS = {(vr, order == "<"): struct.Struct(order + code) for vr, code in FORMATS.items() for order in "<>"}
-FLOATS = frozenset({"FL", "FD"})
 PLAIN_DECIMAL = re.compile(r"-?(0|[1-9][0-9]{0,15})(\.[0-9]{1,16})?")  # a JSON number as it stands
 quoted = json.JSONEncoder(ensure_ascii=False).encode
 LARGEST_DECIMAL = 28  # digits, as .NET's decimal has them
@@ -30,35 +28,33 @@ def to_json(data_set: DataSet, without: Collection[int] = ()) -> str:
 
 
 def element_json(element: Element, encodings: tuple[str, ...]) -> str:
-    values = values_json(element, encodings)
-    return f'{{"vr":"{element.vr}","Value":[{",".join(values)}]}}' if values else f'{{"vr":"{element.vr}"}}'
+    if element.vr == "SQ":
+        return attribute_json("SQ", [to_json(item) for item in element.items or []])
+    return value_json(element.vr, element.value or b"", element.little_endian, encodings)
 
 
-def values_json(element: Element, encodings: tuple[str, ...]) -> list[str]:
-    """Each value as JSON text."""
-    vr = element.vr
-    if vr == "SQ":
-        return [to_json(item) for item in element.items or []]
-    if vr in FLOATS:
-        return [float_json(shortest(number) if vr == "FL" else number) for number in numbers(element)]
+def attribute_json(vr: str, values: list[str]) -> str:
+    return f'{{"vr":"{vr}","Value":[{",".join(values)}]}}' if values else f'{{"vr":"{vr}"}}'
+
+
+@remembered
+def value_json(vr: str, value: bytes, little_endian: bool, encodings: tuple[str, ...]) -> str:
+    """Anything but a sequence."""
     if vr in FORMATS:
-        return [str(number) for number in numbers(element)]
+        write = NUMBER_WRITERS.get(vr, str)
+        return attribute_json(vr, [write(number) for (number,) in unpacked(FORMATS[vr], value, little_endian)])
     if vr == "AT":
-        return [f'"{group:04X}{number:04X}"' for group, number in tags(element)]
+        return attribute_json(
+            vr, [f'"{group:04X}{number:04X}"' for group, number in unpacked("HH", value, little_endian)]
+        )
     write = WRITERS.get(vr, text_json)
-    return [write(text) for text in texts(element, encodings)]
+    return attribute_json(vr, [write(text) for text in decoded(vr, value, encodings)])
 
 
-def numbers(element: Element) -> Iterator[int | float]:
-    value = element.value or b""
-    format = NUMBERS[element.vr, element.little_endian]
-    usable = len(value) - len(value) % format.size
-    return (number for (number,) in format.iter_unpack(value[:usable]))
-
-
-def tags(element: Element) -> Iterator[tuple[int, int]]:
-    value = element.value or b""
-    return struct.iter_unpack("<HH" if element.little_endian else ">HH", value[: len(value) - len(value) % 4])
+def unpacked(format: str, value: bytes, little_endian: bool) -> Iterator[tuple[Any, ...]]:
+    """The numbers that the value is made of; what is left over at its end is passed over."""
+    one = struct.Struct(("<" if little_endian else ">") + format)
+    return one.iter_unpack(value[: len(value) - len(value) % one.size])
 
 
 def shortest(number: float) -> float:
@@ -127,4 +123,5 @@ def decimal_json(text: str) -> str:
     return format(number, "f") if number.adjusted() <= LARGEST_DECIMAL else text_json(text)
 
 
+NUMBER_WRITERS: dict[str, Callable[[Any], str]] = {"FL": lambda number: float_json(shortest(number)), "FD": float_json}
 WRITERS: dict[str, Callable[[str], str]] = {"PN": person_name_json, "IS": integer_json, "DS": decimal_json}

@@ -1,7 +1,9 @@
 """A data set as its file has it: each attribute with the bytes of its value (PS3.5 §6.2, §7.1)."""
 
-from dataclasses import dataclass, field
-from functools import lru_cache
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache, wraps
+from typing import Concatenate, ParamSpec, TypeVar
 
 from pydicom.charset import convert_encodings, decode_bytes
 from pydicom.valuerep import PN_DELIMS, TEXT_VR_DELIMS
@@ -13,6 +15,25 @@ TEXT = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})  # the VRs that Spe
 CHARACTER_SET = 0x00080005
 DEFAULT_ENCODINGS = ("iso8859",)
 ESCAPE = b"\x1b"
+SHORT, MOST_REMEMBERED = 64, 4096  # bytes of a value, and values
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def remembered(
+    function: Callable[Concatenate[str, bytes, P], T],
+) -> Callable[Concatenate[str, bytes, P], T]:
+    """A pure function of a VR, a value and so on that remembers what it made of short values.
+
+    The files of a series have most of their values in common.
+    """
+    remembering = lru_cache(MOST_REMEMBERED)(function)
+
+    @wraps(function)
+    def call(vr: str, value: bytes, *args: P.args, **kwargs: P.kwargs) -> T:
+        return (remembering if len(value) <= SHORT else function)(vr, value, *args, **kwargs)
+
+    return call
 
 
 @dataclass(slots=True)
@@ -30,7 +51,6 @@ class Element:
     length: int | None
     little_endian: bool
     items: "list[DataSet] | None" = None
-    decoded: list[str] | None = field(default=None, init=False, compare=False, repr=False)  # what texts() has found
 
 
 @dataclass(slots=True)
@@ -40,10 +60,10 @@ class DataSet:
     elements: dict[int, Element]
     encodings: tuple[str, ...]
 
-    def texts(self, tag: int) -> list[str]:
-        """The values of a text attribute: [] when absent or empty. Padding at the end is cut off."""
+    def texts(self, tag: int) -> tuple[str, ...]:
+        """The values of a text attribute: none when absent or empty. Padding at the end is cut off."""
         element = self.elements.get(tag)
-        return [] if element is None else texts(element, self.encodings)
+        return () if element is None else texts(element, self.encodings)
 
     def text(self, tag: int) -> str:
         """The first value of a text attribute, "" when absent or empty."""
@@ -71,28 +91,28 @@ class DataSet:
             return None
 
 
-def texts(element: Element, encodings: tuple[str, ...]) -> list[str]:
-    """The values of a text element, decoded; one empty text among several stays.
+def texts(element: Element, encodings: tuple[str, ...]) -> tuple[str, ...]:
+    """The values of a text element."""
+    return decoded(element.vr, element.value or b"", encodings)
+
+
+@remembered
+def decoded(vr: str, raw: bytes, encodings: tuple[str, ...]) -> tuple[str, ...]:
+    """The values of a text; one empty text among several stays.
 
     Spaces at the end are padding, and so is one NUL that makes a UID's length even; other NULs are the sender's.
     """
-    if element.decoded is None:
-        element.decoded = decoded(element.vr, element.value or b"", encodings)
-    return element.decoded
-
-
-def decoded(vr: str, raw: bytes, encodings: tuple[str, ...]) -> list[str]:
     if vr != "UI":
         raw = raw.rstrip(b" ")
     elif len(raw) % 2 == 0 and raw.endswith(b"\0"):
         raw = raw[:-1]
     if not raw:
-        return []
+        return ()
     if vr not in TEXT or (raw.isascii() and ESCAPE not in raw and keeps_ascii(encodings[0])):
         text = raw.decode("latin-1")
     else:
         text = decode_bytes(raw, encodings, PN_DELIMS if vr == "PN" else TEXT_VR_DELIMS)
-    return [text] if vr in SINGLE_VALUED else text.split("\\")
+    return (text,) if vr in SINGLE_VALUED else tuple(text.split("\\"))
 
 
 @lru_cache
@@ -113,6 +133,6 @@ def encodings_of(character_set: Element) -> tuple[str, ...]:
     """The Python codecs that SpecificCharacterSet names."""
     values = texts(character_set, ())
     try:
-        return tuple(convert_encodings(values or [""]))
+        return tuple(convert_encodings(list(values) or [""]))
     except (LookupError, ValueError):
         return DEFAULT_ENCODINGS

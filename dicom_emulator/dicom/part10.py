@@ -140,7 +140,9 @@ def data_set_bytes(file: BinaryIO, size: int, transfer_syntax: str) -> Iterator[
 def read_elements(source: BinaryIO, end: int, transfer_syntax: str) -> DataSet:
     implicit = not names_its_vr(source)
     little_endian = transfer_syntax != ExplicitVRBigEndian
-    return collect(data_element_generator(source, implicit, little_endian, defer_size=LARGE), source, end, DEFAULT_ENCODINGS)
+    return collect(
+        data_element_generator(source, implicit, little_endian, defer_size=LARGE), source, end, DEFAULT_ENCODINGS
+    )
 
 
 def collect(found: Iterable[AnyElement], source: BinaryIO, end: int, encodings: tuple[str, ...]) -> DataSet:

@@ -17,7 +17,7 @@ from dicom_emulator.dicom.attributes import (
     name_of,
     tag_text,
 )
-from dicom_emulator.dicom.elements import BINARY, WIDTHS, DataSet, Element, texts
+from dicom_emulator.dicom.elements import WIDTHS, DataSet, Element, decoded, remembered
 from dicom_emulator.dicom.part10 import Part10
 
 UID = re.compile(r"[0-9.]{0,63}[0-9]")
@@ -247,16 +247,20 @@ MINIMUM_RULES: dict[str, Callable[[str], Broken | None]] = {
 # The full rules: the value representations of PS3.5 §6.2, as fo-dicom holds them.
 
 
-def full_fault(element: Element, encodings: list[str]) -> str | None:
+def full_fault(element: Element, encodings: tuple[str, ...]) -> str | None:
     """What is wrong with an attribute by the rules of its VR, or None. NULs at the end are forgiven."""
-    rule = FULL_RULES.get(element.vr)
-    if rule is None or element.vr in BINARY:
+    if not element.value or element.vr not in FULL_RULES:
         return None
-    if element.vr == "AE" and element.value and not element.value.strip(b" "):
-        return f'Content "{element.value.decode()}" does not validate VR AE: value may not consist only of spaces'
-    for value in texts(element, encodings):
-        if value.rstrip("\0") and (reason := rule(value.rstrip("\0"))):
-            return f'Content "{value}" does not validate VR {element.vr}: {reason}'
+    return value_fault(element.vr, element.value, encodings)
+
+
+@remembered
+def value_fault(vr: str, value: bytes, encodings: tuple[str, ...]) -> str | None:
+    if vr == "AE" and not value.strip(b" "):
+        return f'Content "{value.decode()}" does not validate VR AE: value may not consist only of spaces'
+    for text in decoded(vr, value, encodings):
+        if text.rstrip("\0") and (reason := FULL_RULES[vr](text.rstrip("\0"))):
+            return f'Content "{text}" does not validate VR {vr}: {reason}'
     return None
 
 
