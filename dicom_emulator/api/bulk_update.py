@@ -16,7 +16,7 @@ from dicom_emulator.archive.operations import Operation
 from dicom_emulator.blocking import run_blocking
 from dicom_emulator.dicom.attributes import parse_hex_tag, tag_text, tags_of, vr_of
 from dicom_emulator.dicom.dicom_json import PN_GROUPS, name_text
-from dicom_emulator.dicom.part10 import TEXT, Element
+from dicom_emulator.dicom.elements import TEXT, Element
 from dicom_emulator.dicom.validation import full_fault, is_uid
 from dicom_emulator.errors import BadRequest, Conflict, InvalidParameter
 from dicom_emulator.versions import Version
@@ -129,7 +129,7 @@ def read_element(tag: int, vr: str, element: Any) -> tuple[str, str | None]:
         return "", f'Content "{text}" does not validate VR {vr}: value contains invalid character'
     if len(value) > 0xFFFE:
         return "", f"The value does not validate VR {vr}: it is too long."
-    return text, full_fault(Element(tag, vr, value, 0, len(value), True), [encoding])
+    return text, full_fault(Element(tag, vr, value, 0, len(value), True), (encoding,))
 
 
 def text_of(vr: str, value: Any) -> str | None:

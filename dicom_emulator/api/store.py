@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from dicom_emulator.api.strict import check_file, part_without_type
 from dicom_emulator.api.transaction import Call, Transaction
-from dicom_emulator.archive.ingest import CANNOT_UNDERSTAND, Outcome, ingest
+from dicom_emulator.archive.ingest import CANNOT_UNDERSTAND, Arrived, Outcome, Rules, ingest
 from dicom_emulator.blocking import run_blocking
 from dicom_emulator.dicom.attributes import tag_text
 from dicom_emulator.errors import BadRequest, TooLarge, UnsupportedMediaType
@@ -45,19 +45,21 @@ async def store(call: Call, replace: bool) -> Response:
     study = identifiers[0] if identifiers else None
     parts = await receive_parts(call)
     call.request.scope["dicom_emulator.parts"] = [{"bytes": part.size} for part in parts]  # for the request log
+    rules = Rules(call.partition.key, study, call.version.strict_validation, replace)
     try:
-        if call.service.settings.strict:
-            for part in parts:
-                await run_blocking(check_file, part.path)
-        outcomes = [
-            await run_blocking(
-                ingest, call.archive, part.path, call.partition.key, study, call.version.strict_validation, replace
-            )
-            for part in parts
-        ]
-    finally:
+        outcomes = await run_blocking(take_in, call, parts, rules)
+    except BaseException:
         discard(parts)
+        raise
     return answer(call, outcomes, study)
+
+
+def take_in(call: Call, parts: list[SpooledPart], rules: Rules) -> list[Outcome]:
+    arrived = [Arrived(part.path, part.content) for part in parts]
+    if call.service.settings.strict:
+        for file in arrived:
+            check_file(file.source)
+    return ingest(call.archive, arrived, rules)
 
 
 async def receive_parts(call: Call) -> list[SpooledPart]:
@@ -86,7 +88,7 @@ def media_type_of(content_type: str) -> MediaRange:
 
 async def receive_single(call: Call) -> list[SpooledPart]:
     limit = call.service.settings.max_file_size
-    part = SpooledPart(call.archive.files.new_incoming(), 0)
+    part = SpooledPart(call.archive.files.new_incoming())
     try:
         with part.path.open("xb") as file:
             async for piece in pieces(call.request):

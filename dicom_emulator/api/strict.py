@@ -1,12 +1,11 @@
 """--strict: what the service forgives and the standard does not. Each refusal names the paragraph."""
 
 import re
-from pathlib import Path
 
 from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
 from starlette.requests import Request
 
-from dicom_emulator.dicom.part10 import NotDicom, read_file_identity
+from dicom_emulator.dicom.part10 import NotDicom, Source, opened, read_file_identity
 from dicom_emulator.errors import BadRequest
 from dicom_emulator.wire.accept import Unreadable, parse_media_ranges
 
@@ -73,13 +72,13 @@ def part_without_type() -> Violation:
     return Violation("A part of the body has no Content-Type.", "PS3.18 §8.6.1.2")
 
 
-def check_file(path: Path) -> None:
+def check_file(source: Source) -> None:
     """A file that is to be stored. Raises Violation."""
-    with path.open("rb") as file:
+    with opened(source) as file:
         if file.read(132)[128:] != b"DICM":
             raise Violation("A file has no preamble with DICM after it.", "PS3.10 §7.1")
     try:
-        transfer_syntax, named, own = read_file_identity(path)
+        transfer_syntax, named, own = read_file_identity(source)
     except NotDicom:
         return  # one failed instance, without being strict, too
     if transfer_syntax in NOT_FOR_THE_WEB:

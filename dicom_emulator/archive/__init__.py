@@ -6,24 +6,18 @@ import threading
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterator
+from typing import Iterable, Iterator, Sequence
 
 from dicom_emulator.archive import change_feed
-from dicom_emulator.archive.extended_query_tags import index_stored
 from dicom_emulator.archive.files import DataDirInUse, Files
 from dicom_emulator.archive.index import Damaged, Index, WrongSchema, damage_told, examine
-from dicom_emulator.archive.ingest import AlreadyExists, NewInstance
-from dicom_emulator.archive.query import fold
+from dicom_emulator.archive.ingest import NewInstance
+from dicom_emulator.archive.insertion import Insertion
 from dicom_emulator.archive.snapshots import Snapshots, file_names
 from dicom_emulator.dicom import frames
-from dicom_emulator.dicom.attributes import CORE
 
 __all__ = ["Archive", "Damaged", "DataDirInUse", "NotAnArchive", "StoredInstance", "WrongSchema"]
 
-INDEXED = {
-    level: [attribute for attribute in CORE.values() if attribute.level == level and attribute.vr != "UI"]
-    for level in ("study", "series")
-}
 WHERE = """
 JOIN series USING (series_key) JOIN study ON study.study_key = instance.study_key
 LEFT JOIN original ON original.watermark = instance.watermark
@@ -44,6 +38,7 @@ ORIGINAL_METADATA = (
 NEW = {"lock.db", "index.db", "index.db-wal", "index.db-shm"}  # may be there before anything is stored
 KEPT = {"secret", "partition"}  # tables that a reset does not empty
 WHERE_LEVEL = ("", "AND series.SeriesInstanceUID = ? ", "AND instance.SOPInstanceUID = ? ")
+Identifiers = tuple[str, str, str]  # study, series, instance; without padding
 
 
 class NotAnArchive(RuntimeError):
@@ -90,37 +85,52 @@ class Archive:
         self._creating_lock = threading.Lock()
 
     @contextmanager
-    def creating(self, partition: int, identifiers: tuple[str, str, str]) -> Iterator[bool]:
-        """Claim an instance while it is being stored; False when another request is storing the same one."""
+    def creating(self, partition: int, instances: set[Identifiers]) -> Iterator[set[Identifiers]]:
+        """Claim instances while they are being stored; yields them without those that another request is storing."""
         with self._creating_lock:
-            free = (claim := (partition, *identifiers)) not in self._creating
-            self._creating.add(claim)
+            claimed = {identifiers for identifiers in instances if (partition, *identifiers) not in self._creating}
+            claims = {(partition, *identifiers) for identifiers in claimed}
+            self._creating |= claims
         try:
-            yield free
+            yield claimed
         finally:
-            if free:
-                self._creating.discard(claim)
+            with self._creating_lock:
+                self._creating -= claims
 
-    def add(self, incoming: Path, partition: int, new: NewInstance, replace: bool = False) -> int:
-        """Move the file into place and commit its index rows, metadata and event at once. Returns the watermark.
+    def add(
+        self, arrived: Sequence[tuple[Path, NewInstance]], partition: int, replace: bool = False
+    ) -> list[Exception | None]:
+        """Move the files into place and commit their index rows, metadata and events at once.
 
-        Raises AlreadyExists, unless told to `replace`; then nothing is changed.
+        Returns for each what went wrong, None where it is stored: AlreadyExists, unless told to `replace`; OSError,
+        sqlite3.Error. Then its file is gone.
         """
-        if not replace and self.instances(partition, *new.identifiers):
-            raise AlreadyExists
-        name = self.files.place(incoming)
+        faults: list[Exception | None] = [None] * len(arrived)
+        names = [""] * len(arrived)
+        for number, (path, _) in enumerate(arrived):
+            try:
+                names[number] = self.files.place(path)
+            except OSError as error:
+                faults[number] = error
+        replaced: list[str] = []
         try:
             with self.index.transaction() as transaction:
-                replaced = take_out(transaction, partition, new.identifiers) if replace else []
-                watermark = insert(transaction, name, partition, new)
-                action = "Update" if replaced else "Create"
-                index_stored(transaction, watermark)
-                change_feed.record(transaction, action, partition, new.identifiers, watermark)
+                insertion = Insertion(transaction, partition, replace)
+                for number, (_, new) in enumerate(arrived):
+                    faults[number] = faults[number] or insertion.insert(names[number], new)
+            replaced = insertion.replaced
+        except sqlite3.Error as error:
+            faults = [fault or error for fault in faults]
         except BaseException:
-            self.files.remove(name)
+            self._remove(names)
             raise
+        self._remove(name for name, fault in zip(names, faults, strict=True) if fault)
         self.files.discard(replaced)
-        return watermark
+        return faults
+
+    def _remove(self, names: Iterable[str]) -> None:
+        for name in filter(None, names):
+            self.files.remove(name)
 
     def instances(self, partition: int, *identifiers: str, original: bool = False) -> list[StoredInstance]:
         """The instances of a study, a series, or the one instance, oldest first; [] when there are none.
@@ -207,54 +217,9 @@ def refuse_foreign_folder(data_dir: Path) -> None:
         )
 
 
-def insert(transaction: sqlite3.Connection, name: str, partition: int, new: NewInstance) -> int:
-    study, series, instance = new.identifiers
-    study_key = upsert(transaction, "study", {"partition_key": partition, "StudyInstanceUID": study}, new)
-    series_key = upsert(transaction, "series", {"study_key": study_key, "SeriesInstanceUID": series}, new)
-    try:
-        cursor = transaction.execute(
-            "INSERT INTO instance (study_key, series_key, SOPInstanceUID, file, size, transfer_syntax, frames)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (study_key, series_key, instance, name, new.size, new.transfer_syntax, new.frames),
-        )
-    except sqlite3.IntegrityError:
-        raise AlreadyExists from None
-    assert cursor.lastrowid is not None
-    transaction.execute("INSERT INTO metadata VALUES (?, ?)", (cursor.lastrowid, new.metadata))
-    return cursor.lastrowid
-
-
-def take_out(transaction: sqlite3.Connection, partition: int, identifiers: tuple[str, str, str]) -> list[str]:
-    """Make room for another version of an instance: its series and study stay. Returns the names of its files."""
-    rows = transaction.execute(
-        f"SELECT instance.watermark, instance.file, original.file AS original {FROM} {''.join(WHERE_LEVEL)}",
-        (partition, *identifiers),
-    ).fetchall()
-    for row in rows:
-        transaction.execute("DELETE FROM instance WHERE watermark = ?", [row["watermark"]])
-    return files_of(rows)
-
-
 def files_of(rows: list[sqlite3.Row]) -> list[str]:
     """The names of the current files, and of those of the original versions."""
     return [name for row in rows for name in (row["file"], row["original"]) if name]
-
-
-def upsert(transaction: sqlite3.Connection, level: str, identity: dict[str, str | int], new: NewInstance) -> int:
-    """The key of the study's or series' row. What the instance says overwrites the row; what it leaves out stays."""
-    values: dict[str, str | int | None] = dict(identity)
-    for attribute in INDEXED[level]:
-        value = new.attributes[attribute.tag]
-        values[attribute.keyword] = value
-        values[f"{attribute.keyword}_key"] = None if value is None else fold(value, attribute.vr)
-    names = list(values)
-    updates = ", ".join(f"{name} = COALESCE(excluded.{name}, {level}.{name})" for name in names if name not in identity)
-    (key,) = transaction.execute(
-        f"INSERT INTO {level} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"
-        f" ON CONFLICT ({', '.join(identity)}) DO UPDATE SET {updates} RETURNING {level}_key",
-        list(values.values()),
-    ).fetchone()
-    return key
 
 
 def remove(transaction: sqlite3.Connection, row: sqlite3.Row) -> None:

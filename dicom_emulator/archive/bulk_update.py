@@ -13,6 +13,7 @@ from dicom_emulator.archive.operations import Operation
 from dicom_emulator.archive.query import fold
 from dicom_emulator.dicom import dicom_json, frames, part10
 from dicom_emulator.dicom.attributes import CORE, hex_tag
+from dicom_emulator.dicom.elements import CHARACTER_SET
 from dicom_emulator.dicom.rewrite import CannotRewrite, rewrite
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def new_version(archive: "Archive", instance: "StoredInstance", changes: Changes
 
 
 def changed(changes: Changes) -> set[int]:
-    return {*changes, part10.CHARACTER_SET}
+    return {*changes, CHARACTER_SET}
 
 
 def overlaid(reader: sqlite3.Connection, instance: "StoredInstance", file: part10.Part10, changes: Changes) -> str:

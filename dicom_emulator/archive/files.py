@@ -48,8 +48,12 @@ class Files:
         name = f"{incoming.name}.dcm"
         if self._durable:
             sync(incoming)
-        self.path(name).parent.mkdir(exist_ok=True)
-        incoming.replace(self.path(name))
+        target = self.path(name)
+        try:
+            os.replace(incoming, target)
+        except FileNotFoundError:
+            target.parent.mkdir(exist_ok=True)
+            os.replace(incoming, target)
         if self._durable:
             self.sync_folders(name)
         return name

@@ -1,26 +1,21 @@
-"""One instance on its way into the archive: read, checked, put in place, indexed, and only then acknowledged."""
+"""Instances on their way into the archive: read, checked, put in place, indexed, and only then acknowledged."""
 
 import logging
-import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dicom_emulator.archive.extended_query_tags import NewTag, creator_tag, extended_query_tags
 from dicom_emulator.dicom import dicom_json, frames, part10
-from dicom_emulator.dicom.attributes import (
-    CORE,
-    SERIES_INSTANCE_UID,
-    SOP_CLASS_UID,
-    SOP_INSTANCE_UID,
-    STUDY_INSTANCE_UID,
-)
+from dicom_emulator.dicom.attributes import CORE, IDENTIFIERS, SOP_CLASS_UID
 from dicom_emulator.dicom.validation import Verdict, same_uid, validate
 
 if TYPE_CHECKING:
     from dicom_emulator.archive import Archive
 
 log = logging.getLogger("dicom_emulator")
+BATCH = 100  # instances that are stored in one transaction
 
 # FailureReason and WarningReason (conformance statement, Store).
 PROCESSING_FAILURE = 272
@@ -61,44 +56,79 @@ class NewInstance:
     size: int
 
 
-def ingest(
-    archive: "Archive", incoming: Path, partition: int, study: str | None, strict: bool, replace: bool = False
-) -> Outcome:
-    """Store the file `incoming`, or say why not. The file is gone from there afterwards."""
-    try:
-        return ingest_file(archive, incoming, partition, study, strict, replace)
-    finally:
-        incoming.unlink(missing_ok=True)
+@dataclass(frozen=True)
+class Arrived:
+    """A file that wants to be stored: where it is, and its bytes where they are still at hand."""
+
+    path: Path
+    content: bytes | None = None
+
+    @property
+    def source(self) -> part10.Source:
+        return self.path if self.content is None else self.content
 
 
-def ingest_file(
-    archive: "Archive", incoming: Path, partition: int, study: str | None, strict: bool, replace: bool
-) -> Outcome:
+@dataclass(frozen=True)
+class Rules:
+    """Where files are stored, and how. `study`: the one that they have to belong to, None for any."""
+
+    partition: int
+    study: str | None = None
+    strict: bool = False
+    replace: bool = False
+
+
+def ingest(archive: "Archive", arrived: Sequence[Arrived], rules: Rules) -> list[Outcome]:
+    """Store the files, or say why not, in their order. They are gone from where they were afterwards."""
+    outcomes: list[Outcome] = []
     try:
-        file = part10.read(incoming)
-        tags = extended_query_tags(archive.index.reader)
-        verdict = validate(file, study, strict, {tag.tag: tag.vr for tag in tags if holds(file, tag)})
-        outcome = described(file, verdict)
+        for start in range(0, len(arrived), BATCH):
+            outcomes += ingest_batch(archive, arrived[start : start + BATCH], rules)
+    except BaseException:
+        for file in arrived:
+            file.path.unlink(missing_ok=True)
+        raise
+    return outcomes
+
+
+def ingest_batch(archive: "Archive", arrived: Sequence[Arrived], rules: Rules) -> list[Outcome]:
+    tags = extended_query_tags(archive.index.reader)
+    examined = [(file, *examine(file, rules, tags)) for file in arrived]
+    with archive.creating(rules.partition, {new.identifiers for _, _, new in examined if new}) as claimed:
+        ready = [(file.path, new, outcome) for file, outcome, new in examined if new and new.identifiers in claimed]
+        faults = archive.add([(path, new) for path, new, _ in ready], rules.partition, rules.replace) if ready else []
+    for file, outcome, new in examined:
+        if new and new.identifiers not in claimed:
+            fail(outcome, BEING_CREATED)
+        if outcome.failure_reason:
+            file.path.unlink(missing_ok=True)
+    for (path, _, outcome), fault in zip(ready, faults, strict=True):
+        if fault:
+            path.unlink(missing_ok=True)
+            fail(outcome, ALREADY_EXISTS if isinstance(fault, AlreadyExists) else PROCESSING_FAILURE)
+    for fault in {*faults} - {None}:
+        if not isinstance(fault, AlreadyExists):
+            log.error("an instance could not be stored: %s", fault)
+    return [outcome for _, outcome, _ in examined]
+
+
+def fail(outcome: Outcome, reason: int) -> None:
+    outcome.failure_reason, outcome.comments, outcome.warning_reason = reason, {}, None
+
+
+def examine(file: Arrived, rules: Rules, tags: Sequence[NewTag]) -> tuple[Outcome, NewInstance | None]:
+    """What can be said of a file before it is stored; None where it is refused."""
+    try:
+        data_set = part10.read(file.source)
+        held = {tag.tag: tag.vr for tag in tags if holds(data_set, tag)}
+        verdict = validate(data_set, rules.study, rules.strict, held)
+        outcome = described(data_set, verdict)
         if verdict.failures:
             outcome.failure_reason = CANNOT_UNDERSTAND
-            return outcome
-        new = new_instance(file, incoming, verdict)
+            return outcome, None
+        return outcome, new_instance(data_set, file, verdict)
     except (part10.NotDicom, RecursionError):
-        return Outcome(failure_reason=CANNOT_UNDERSTAND)
-    try:
-        with archive.creating(partition, new.identifiers) as free:
-            if not free:
-                outcome.failure_reason = BEING_CREATED
-            else:
-                archive.add(incoming, partition, new, replace)
-    except AlreadyExists:
-        outcome.failure_reason = ALREADY_EXISTS
-    except (OSError, sqlite3.Error) as error:
-        log.error("an instance could not be stored: %s", error)
-        outcome.failure_reason = PROCESSING_FAILURE
-    if outcome.failure_reason:
-        outcome.comments, outcome.warning_reason = {}, None
-    return outcome
+        return Outcome(failure_reason=CANNOT_UNDERSTAND), None
 
 
 def holds(file: part10.Part10, tag: NewTag) -> bool:
@@ -109,7 +139,7 @@ def holds(file: part10.Part10, tag: NewTag) -> bool:
 
 
 def described(file: part10.Part10, verdict: Verdict) -> Outcome:
-    study, series, instance = (file.text(tag) for tag in (STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, SOP_INSTANCE_UID))
+    study, series, instance = (file.text(tag) for tag in IDENTIFIERS)
     outcome = Outcome(file.text(SOP_CLASS_UID), same_uid(study), same_uid(series), same_uid(instance))
     outcome.comments = verdict.failures or verdict.warnings
     outcome.several_values = verdict.several_values
@@ -120,15 +150,15 @@ def described(file: part10.Part10, verdict: Verdict) -> Outcome:
     return outcome
 
 
-def new_instance(file: part10.Part10, path: Path, verdict: Verdict) -> NewInstance:
-    identifiers = tuple(same_uid(file.text(tag)) for tag in (STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, SOP_INSTANCE_UID))
-    with path.open("rb") as source:
-        frame_map = frames.locate(source, file)
+def new_instance(data_set: part10.Part10, file: Arrived, verdict: Verdict) -> NewInstance:
+    study, series, instance = (same_uid(data_set.text(tag)) for tag in IDENTIFIERS)
+    with part10.opened(file.source) as source:
+        frame_map = frames.locate(source, data_set)
     return NewInstance(
-        identifiers=identifiers,
-        attributes={tag: (None if tag in verdict.dropped else file.text(tag) or None) for tag in CORE},
-        metadata=dicom_json.to_json(file, without=verdict.dropped),
-        transfer_syntax=file.transfer_syntax,
+        identifiers=(study, series, instance),
+        attributes={tag: (None if tag in verdict.dropped else data_set.text(tag) or None) for tag in CORE},
+        metadata=dicom_json.to_json(data_set, without=verdict.dropped),
+        transfer_syntax=data_set.transfer_syntax,
         frames=frames.to_text(frame_map),
-        size=path.stat().st_size,
+        size=file.path.stat().st_size if file.content is None else len(file.content),
     )

@@ -2,59 +2,59 @@
 
 import json
 import math
+import re
 import struct
 from decimal import Decimal, InvalidOperation
-from typing import Callable, Collection, Iterator, Mapping
+from typing import Any, Callable, Collection, Iterator, Mapping
 
-from dicom_emulator.dicom.attributes import hex_tag
-from dicom_emulator.dicom.part10 import BINARY, DataSet, Element, texts
+from dicom_emulator.dicom.elements import BINARY, DataSet, Element, decoded, remembered
 
-FORMATS = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d"}
+FORMATS = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d", "SV": "q", "UV": "Q"}
+PLAIN_DECIMAL = re.compile(r"-?(0|[1-9][0-9]{0,15})(\.[0-9]{1,16})?")  # a JSON number as it stands
+quoted = json.JSONEncoder(ensure_ascii=False).encode
 LARGEST_DECIMAL = 28  # digits, as .NET's decimal has them
 PN_GROUPS = ("Alphabetic", "Ideographic", "Phonetic")
 
 
 def to_json(data_set: DataSet, without: Collection[int] = ()) -> str:
     """The data set as a JSON object: no binary values at any depth, no group lengths, none of the tags in `without`."""
-    members = (
-        f'"{hex_tag(tag)}":{element_json(element, data_set.encodings)}'
+    encodings = data_set.encodings
+    members = [
+        f'"{tag:08X}":{element_json(element, encodings)}'
         for tag, element in sorted(data_set.elements.items())
         if element.vr not in BINARY and tag & 0xFFFF and tag not in without
-    )
+    ]
     return "{" + ",".join(members) + "}"
 
 
-def element_json(element: Element, encodings: list[str]) -> str:
-    values = list(values_json(element, encodings))
-    return f'{{"vr":"{element.vr}","Value":[{",".join(values)}]}}' if values else f'{{"vr":"{element.vr}"}}'
-
-
-def values_json(element: Element, encodings: list[str]) -> Iterator[str]:
-    """Each value as JSON text."""
+def element_json(element: Element, encodings: tuple[str, ...]) -> str:
     if element.vr == "SQ":
-        yield from (to_json(item) for item in element.items or [])
-    elif element.vr in FORMATS:
-        yield from map(number_json, numbers(element))
-    elif element.vr in {"SV", "UV"}:
-        yield from (str(number) for number in numbers(element))
-    elif element.vr == "AT":
-        yield from (f'"{group:04X}{number:04X}"' for group, number in tags(element))
-    else:
-        yield from map(WRITERS.get(element.vr, text_json), texts(element, encodings))
+        return attribute_json("SQ", [to_json(item) for item in element.items or []])
+    return value_json(element.vr, element.value or b"", element.little_endian, encodings)
 
 
-def numbers(element: Element) -> Iterator[int | float]:
-    code = {"SV": "q", "UV": "Q", **FORMATS}[element.vr]
-    order = "<" if element.little_endian else ">"
-    value = element.value or b""
-    usable = len(value) - len(value) % struct.calcsize(order + code)
-    for (number,) in struct.iter_unpack(order + code, value[:usable]):
-        yield shortest(number) if code == "f" else number
+def attribute_json(vr: str, values: list[str]) -> str:
+    return f'{{"vr":"{vr}","Value":[{",".join(values)}]}}' if values else f'{{"vr":"{vr}"}}'
 
 
-def tags(element: Element) -> Iterator[tuple[int, int]]:
-    value = element.value or b""
-    return struct.iter_unpack("<HH" if element.little_endian else ">HH", value[: len(value) - len(value) % 4])
+@remembered
+def value_json(vr: str, value: bytes, little_endian: bool, encodings: tuple[str, ...]) -> str:
+    """Anything but a sequence."""
+    if vr in FORMATS:
+        write = NUMBER_WRITERS.get(vr, str)
+        return attribute_json(vr, [write(number) for (number,) in unpacked(FORMATS[vr], value, little_endian)])
+    if vr == "AT":
+        return attribute_json(
+            vr, [f'"{group:04X}{number:04X}"' for group, number in unpacked("HH", value, little_endian)]
+        )
+    write = WRITERS.get(vr, text_json)
+    return attribute_json(vr, [write(text) for text in decoded(vr, value, encodings)])
+
+
+def unpacked(format: str, value: bytes, little_endian: bool) -> Iterator[tuple[Any, ...]]:
+    """The numbers that the value is made of; what is left over at its end is passed over."""
+    one = struct.Struct(("<" if little_endian else ">") + format)
+    return one.iter_unpack(value[: len(value) - len(value) % one.size])
 
 
 def shortest(number: float) -> float:
@@ -68,14 +68,14 @@ def shortest(number: float) -> float:
     )
 
 
-def number_json(number: int | float) -> str:
-    if isinstance(number, float) and not math.isfinite(number):
-        return '"NaN"' if math.isnan(number) else '"Infinity"' if number > 0 else '"-Infinity"'
-    return json.dumps(number)
+def float_json(number: float) -> str:
+    if math.isfinite(number):
+        return repr(number)
+    return '"NaN"' if math.isnan(number) else '"Infinity"' if number > 0 else '"-Infinity"'
 
 
 def text_json(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False) if text else "null"
+    return quoted(text) if text else "null"
 
 
 def name_groups(text: str) -> dict[str, str]:
@@ -94,7 +94,7 @@ def name_text(groups: Mapping[str, str]) -> str:
 
 def person_name_json(text: str) -> str:
     groups = name_groups(text)
-    return json.dumps(groups, ensure_ascii=False) if groups else "null"
+    return quoted(groups) if groups else "null"
 
 
 def integer_json(text: str) -> str:
@@ -111,6 +111,8 @@ def decimal_json(text: str) -> str:
     >>> decimal_json("1.50"), decimal_json("+.5"), decimal_json("1e99"), decimal_json("wide")
     ('1.50', '0.5', '"1e99"', '"wide"')
     """
+    if PLAIN_DECIMAL.fullmatch(text):
+        return text
     try:
         number = Decimal(text.strip())
     except InvalidOperation:
@@ -121,4 +123,5 @@ def decimal_json(text: str) -> str:
     return format(number, "f") if number.adjusted() <= LARGEST_DECIMAL else text_json(text)
 
 
+NUMBER_WRITERS: dict[str, Callable[[Any], str]] = {"FL": lambda number: float_json(shortest(number)), "FD": float_json}
 WRITERS: dict[str, Callable[[str], str]] = {"PN": person_name_json, "IS": integer_json, "DS": decimal_json}

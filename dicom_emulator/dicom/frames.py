@@ -1,6 +1,7 @@
 """Where each frame of an image lies in its file (PS3.5 §8.1 for native, annex A.4 for encapsulated pixel data)."""
 
 import json
+import math
 from bisect import bisect_left
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,11 +13,14 @@ import numpy
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from dicom_emulator.dicom.attributes import tag_of
-from dicom_emulator.dicom.part10 import Element, NotDicom, Part10, data_set_bytes, read_meta
+from dicom_emulator.dicom.elements import Element
+from dicom_emulator.dicom.part10 import NotDicom, Part10, data_set_bytes, read_meta
 from dicom_emulator.extent import Extent, Piece
 
 PIXEL_DATA = (tag_of("PixelData"), tag_of("FloatPixelData"), tag_of("DoubleFloatPixelData"))
-BITS_ALLOCATED = tag_of("BitsAllocated")
+ROWS, COLUMNS, BITS_ALLOCATED = tag_of("Rows"), tag_of("Columns"), tag_of("BitsAllocated")
+NUMBER_OF_FRAMES, SAMPLES_PER_PIXEL = tag_of("NumberOfFrames"), tag_of("SamplesPerPixel")
+PHOTOMETRIC_INTERPRETATION = tag_of("PhotometricInterpretation")
 WORD_SIZES = {"AT": 2, "OW": 2, "SS": 2, "US": 2, "FL": 4, "OF": 4, "OL": 4, "SL": 4, "UL": 4}
 WORD_SIZES |= {"FD": 8, "OD": 8, "OV": 8, "SV": 8, "UV": 8}
 EXTENDED_OFFSET_TABLE = tag_of("ExtendedOffsetTable")
@@ -105,14 +109,14 @@ def cut(pixel_data: bytes, first_bit: int, bits: int) -> bytes:
 def locate(file: BinaryIO, data_set: Part10) -> FrameMap | None:
     """Where the frames of the image are; None where there is no image, or no saying how large it is."""
     element = next((data_set.elements[tag] for tag in PIXEL_DATA if tag in data_set.elements), None)
-    size = [data_set.number(tag_of(keyword)) for keyword in ("Rows", "Columns", "BitsAllocated")]
+    size = [data_set.number(tag) or 0 for tag in (ROWS, COLUMNS, BITS_ALLOCATED)]
     if element is None or not all(size):
         return None
-    count = max(data_set.number(tag_of("NumberOfFrames")) or 1, 1)
+    count = max(data_set.number(NUMBER_OF_FRAMES) or 1, 1)
     if element.length is None:
         return Encapsulated(group_fragments(file, element, data_set, count))
-    frame_bits = int(numpy.prod(size, dtype=object)) * (data_set.number(tag_of("SamplesPerPixel")) or 1)
-    if data_set.text(tag_of("PhotometricInterpretation")) == "YBR_FULL_422":
+    frame_bits = math.prod(size) * (data_set.number(SAMPLES_PER_PIXEL) or 1)
+    if data_set.text(PHOTOMETRIC_INTERPRETATION) == "YBR_FULL_422":
         frame_bits = frame_bits // 3 * 2  # two pixels share their colour
     if frame_bits < 1:
         return None

@@ -12,7 +12,7 @@ from pydicom.datadict import dictionary_VR
 
 from dicom_emulator.dicom.attributes import hex_tag, name_of, parse_hex_tag, tag_of
 from dicom_emulator.dicom.dicom_json import PN_GROUPS, decimal_json, integer_json, name_text
-from dicom_emulator.dicom.part10 import BINARY
+from dicom_emulator.dicom.elements import BINARY
 
 DataSet = dict[str, dict[str, Any]]  # attributes by their eight hex digits, as in the JSON
 

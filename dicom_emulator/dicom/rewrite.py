@@ -14,18 +14,17 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian
 from pydicom.valuerep import PN_DELIMS, TEXT_VR_DELIMS
 
 from dicom_emulator.dicom.attributes import tag_text
+from dicom_emulator.dicom.elements import CHARACTER_SET, TEXT
 from dicom_emulator.dicom.part10 import (
-    CHARACTER_SET,
     IMPLEMENTATION_CLASS_UID,
     IMPLEMENTATION_VERSION,
-    LARGE,
     PREAMBLE,
-    TEXT,
     Part10,
     data_set_bytes,
     names_its_vr,
     read_meta,
 )
+from dicom_emulator.dicom.walk import LARGE
 
 CHUNK = 1024 * 1024  # bytes
 UTF_8 = "ISO_IR 192"
@@ -59,11 +58,11 @@ def encoded(file: Part10, changes: Mapping[int, tuple[str, str]]) -> dict[int, t
     """The VRs and padded values; with a character set where the file has none that is needed. Raises CannotRewrite."""
     ascii_only = file.text(CHARACTER_SET) in {"", "ISO_IR 6"} and len(file.texts(CHARACTER_SET)) < 2
     if ascii_only and not all(text.isascii() for _, text in changes.values()):
-        return encoded_as(changes, ["utf8"]) | {CHARACTER_SET: ("CS", UTF_8.encode())}
+        return encoded_as(changes, ("utf8",)) | {CHARACTER_SET: ("CS", UTF_8.encode())}
     return encoded_as(changes, file.encodings)
 
 
-def encoded_as(changes: Mapping[int, tuple[str, str]], encodings: list[str]) -> dict[int, tuple[str, bytes]]:
+def encoded_as(changes: Mapping[int, tuple[str, str]], encodings: tuple[str, ...]) -> dict[int, tuple[str, bytes]]:
     found = {}
     for tag, (vr, text) in changes.items():
         value = encode(text, vr, encodings) if vr in TEXT else text.encode("latin-1", "replace")
@@ -73,14 +72,14 @@ def encoded_as(changes: Mapping[int, tuple[str, str]], encodings: list[str]) -> 
     return found
 
 
-def encode(text: str, vr: str, encodings: list[str]) -> bytes | None:
+def encode(text: str, vr: str, encodings: tuple[str, ...]) -> bytes | None:
     """The text in the first of the encodings that has its letters, or by switching among them; None where none does."""
     try:
         if len(encodings) == 1:
             return text.encode(encodings[0])
         with warnings.catch_warnings():  # pydicom warns of what is looked at two lines below
             warnings.simplefilter("ignore", UserWarning)
-            value = encode_string(text, encodings)
+            value = encode_string(text, list(encodings))
     except (LookupError, ValueError):
         return None
     return value if decode_bytes(value, encodings, PN_DELIMS if vr == "PN" else TEXT_VR_DELIMS) == text else None

@@ -18,19 +18,18 @@ from pydicom.uid import (
 )
 
 from dicom_emulator.dicom.attributes import SOP_CLASS_UID, SOP_INSTANCE_UID, tag_of
+from dicom_emulator.dicom.elements import DataSet, Element
 from dicom_emulator.dicom.frames import BITS_ALLOCATED, PIXEL_DATA, FrameMap, Native, cut, word_size
 from dicom_emulator.dicom.part10 import (
     IMPLEMENTATION_CLASS_UID,
     IMPLEMENTATION_VERSION,
     PREAMBLE,
-    UNDEFINED,
-    DataSet,
-    Element,
     data_set_bytes,
     read_elements,
     read_meta,
 )
 from dicom_emulator.dicom.pixels import CannotDecode, decode, encode_jpeg_2000
+from dicom_emulator.dicom.walk import UNDEFINED
 from dicom_emulator.extent import Piece
 
 TARGETS = {ExplicitVRLittleEndian, JPEG2000Lossless}

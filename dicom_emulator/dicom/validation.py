@@ -17,7 +17,8 @@ from dicom_emulator.dicom.attributes import (
     name_of,
     tag_text,
 )
-from dicom_emulator.dicom.part10 import BINARY, WIDTHS, DataSet, Element, Part10, texts
+from dicom_emulator.dicom.elements import WIDTHS, DataSet, Element, decoded, remembered
+from dicom_emulator.dicom.part10 import Part10
 
 UID = re.compile(r"[0-9.]{0,63}[0-9]")
 BAD_UID = (
@@ -27,9 +28,12 @@ BAD_UID = (
 OTHER_STUDY = "The StudyInstanceUid in the payload does not match the specified StudyInstanceUid."
 REQUIRED = (SOP_CLASS_UID, *IDENTIFIERS, PATIENT_ID)
 
+DAY = re.compile(r"[0-9]{8}")
+INTEGER = re.compile(r" *[+-]?[0-9]{1,11} *")
 CONTROL = re.compile(r"[\x00-\x1a\x1c-\x1f\x7f]")  # ESC switches character sets and is no fault
-TIME = r"([01]\d|2[0-3])([0-5]\d(([0-5]\d|60)(\.\d{1,6})?)?)?"
-DATE_TIME = re.compile(rf"\d{{4}}((0[1-9]|1[0-2])((0[1-9]|[12]\d|3[01])({TIME})?)?)?([+-]\d{{4}})?")
+TIME_PATTERN = r"([01]\d|2[0-3])([0-5]\d(([0-5]\d|60)(\.\d{1,6})?)?)?"
+TIME = re.compile(TIME_PATTERN)
+DATE_TIME = re.compile(rf"\d{{4}}((0[1-9]|1[0-2])((0[1-9]|[12]\d|3[01])({TIME_PATTERN})?)?)?([+-]\d{{4}})?")
 
 
 class Broken(NamedTuple):
@@ -42,6 +46,7 @@ class Broken(NamedTuple):
 TOO_LONG, WRONG_LENGTH = "Value length exceeds maximum length.", "Value length is not expected."
 INVALID_CHARACTER = Broken("Value contains invalid character.", "Value contains invalid character.")
 NO_TAGS: Mapping[int, str] = {}
+CORE_VRS = {tag: attribute.vr for tag, attribute in CORE.items()}
 
 
 @dataclass
@@ -60,7 +65,7 @@ def validate(file: Part10, study: str | None, strict: bool, extended: Mapping[in
 
     extended: the VRs of the extended query tags, by tag.
     """
-    vrs = {tag: attribute.vr for tag, attribute in CORE.items()} | extended
+    vrs = CORE_VRS | extended if extended else CORE_VRS
     verdict = Verdict(implicit_vr=file.transfer_syntax == ImplicitVRLittleEndian)
     check_required(file, strict, verdict)
     if study is not None and same_uid(file.text(STUDY_INSTANCE_UID)) != same_uid(study):
@@ -206,7 +211,7 @@ def is_date_time(value: str) -> bool:
 
 def is_time(value: str) -> bool:
     """Whether the text is HH[MM[SS[.F]]]."""
-    return bool(re.fullmatch(TIME, value.rstrip(" ")))
+    return bool(TIME.fullmatch(value.rstrip(" ")))
 
 
 def is_date(value: str) -> bool:
@@ -215,7 +220,7 @@ def is_date(value: str) -> bool:
     >>> is_date("20240229"), is_date("20230229"), is_date("2024")
     (True, False, False)
     """
-    if not re.fullmatch(r"[0-9]{8}", value):
+    if not DAY.fullmatch(value):
         return False
     try:
         date(int(value[:4]), int(value[4:6]), int(value[6:]))
@@ -242,16 +247,20 @@ MINIMUM_RULES: dict[str, Callable[[str], Broken | None]] = {
 # The full rules: the value representations of PS3.5 §6.2, as fo-dicom holds them.
 
 
-def full_fault(element: Element, encodings: list[str]) -> str | None:
+def full_fault(element: Element, encodings: tuple[str, ...]) -> str | None:
     """What is wrong with an attribute by the rules of its VR, or None. NULs at the end are forgiven."""
-    rule = FULL_RULES.get(element.vr)
-    if rule is None or element.vr in BINARY:
+    if not element.value or element.vr not in FULL_RULES:
         return None
-    if element.vr == "AE" and element.value and not element.value.strip(b" "):
-        return f'Content "{element.value.decode()}" does not validate VR AE: value may not consist only of spaces'
-    for value in texts(element, encodings):
-        if value.rstrip("\0") and (reason := rule(value.rstrip("\0"))):
-            return f'Content "{value}" does not validate VR {element.vr}: {reason}'
+    return value_fault(element.vr, element.value, encodings)
+
+
+@remembered
+def value_fault(vr: str, value: bytes, encodings: tuple[str, ...]) -> str | None:
+    if vr == "AE" and not value.strip(b" "):
+        return f'Content "{value.decode()}" does not validate VR AE: value may not consist only of spaces'
+    for text in decoded(vr, value, encodings):
+        if text.rstrip("\0") and (reason := FULL_RULES[vr](text.rstrip("\0"))):
+            return f'Content "{text}" does not validate VR {vr}: {reason}'
     return None
 
 
@@ -277,7 +286,7 @@ def text_of(limit: int, one_line: bool) -> Callable[[str], str | None]:
 
 def full_da(value: str) -> str | None:
     for day in value.rstrip(" ").split("-"):
-        if day and not re.fullmatch(r"[0-9]{8}", day):
+        if day and not DAY.fullmatch(day):
             return "one of the date values does not match the pattern YYYYMMDD"
         if day and (int(day[4:6]) > 12 or int(day[6:]) > 31):
             return "one of the date values has a month or a day that does not exist"
@@ -285,7 +294,7 @@ def full_da(value: str) -> str | None:
 
 
 def full_is(value: str) -> str | None:
-    if not re.fullmatch(r" *[+-]?[0-9]{1,11} *", value):
+    if not INTEGER.fullmatch(value):
         return "value is not an integer string"
     return None if -(2**31) <= int(value) < 2**31 else "value does not fit into 32 bits"
 
@@ -324,6 +333,6 @@ FULL_RULES: dict[str, Callable[[str], str | None]] = {
     "PN": full_pn,
     "SH": text_of(16, one_line=True),
     "ST": text_of(1024, one_line=False),
-    "TM": matches(rf"({TIME})?(-({TIME})?)? *", "value does not match the pattern HHMMSS.FFFFFF"),
+    "TM": matches(rf"({TIME_PATTERN})?(-({TIME_PATTERN})?)? *", "value does not match the pattern HHMMSS.FFFFFF"),
     "UI": full_ui,
 }

@@ -9,6 +9,8 @@ from python_multipart.multipart import MAX_BOUNDARY_LENGTH, MultipartParser
 
 LONGEST_PREAMBLE = 64 * 1024
 MOST_PARTS = 100_000
+SMALL = 64 * 1024  # bytes of a part that is written at once
+MOST_IN_MEMORY = 4 * 1024 * 1024  # bytes of small parts that are kept
 
 
 class Malformed(ValueError):
@@ -25,10 +27,11 @@ class WrongPartType(ValueError):
 
 @dataclass
 class SpooledPart:
-    """One part's body, in a file of `size` bytes."""
+    """One part's body, in a file of `size` bytes; also in memory where it is small."""
 
     path: Path
-    size: int
+    size: int = 0
+    content: bytes | None = None
 
 
 class PartSpooler:
@@ -53,6 +56,8 @@ class PartSpooler:
         self._header_name = self._header_value = b""
         self._content_type: bytes | None = None
         self._file: BinaryIO | None = None
+        self._waiting: list[bytes] = []  # the beginning of a part, until it turns out to be more than small
+        self._in_memory = 0
         self._ended = False
 
     def feed(self, data: bytes) -> None:
@@ -107,7 +112,7 @@ class PartSpooler:
                 "on_header_end": self._end_header,
                 "on_headers_finished": self._open_part,
                 "on_part_data": self._write_part,
-                "on_part_end": self.close,
+                "on_part_end": self._end_part,
                 "on_end": self._end,
             },
             max_header_count=16,
@@ -139,17 +144,33 @@ class PartSpooler:
             raise WrongPartType(given)
         if len(self.parts) == MOST_PARTS:
             raise Malformed(f"There are more than {MOST_PARTS} parts.")
-        path = self._new_file()
-        self._file = path.open("xb")
-        self.parts.append(SpooledPart(path, 0))
+        self.parts.append(SpooledPart(self._new_file()))
 
     def _write_part(self, data: bytes, start: int, end: int) -> None:
         part = self.parts[-1]
         part.size += end - start
         if part.size > self._max_part_size:
             raise PartTooLarge
-        assert self._file
+        if self._file is None and part.size <= SMALL:
+            self._waiting.append(data[start:end])
+            return
+        if self._file is None:
+            self._file = open(part.path, "xb")
+            self._file.writelines(self._waiting)
+            self._waiting = []
         self._file.write(memoryview(data)[start:end])
+
+    def _end_part(self) -> None:
+        if self._file:
+            self.close()
+            return
+        part, content = self.parts[-1], b"".join(self._waiting)
+        self._waiting = []
+        with open(part.path, "xb") as file:
+            file.write(content)
+        if self._in_memory + part.size <= MOST_IN_MEMORY:
+            self._in_memory += part.size
+            part.content = content
 
     def _end(self) -> None:
         self._ended = True

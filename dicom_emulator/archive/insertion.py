@@ -1,0 +1,106 @@
+"""Instances on their way into the index, many in one transaction."""
+
+import sqlite3
+from typing import Any
+
+from dicom_emulator.archive import change_feed
+from dicom_emulator.archive.extended_query_tags import extended_query_tags, index_stored
+from dicom_emulator.archive.ingest import AlreadyExists, NewInstance
+from dicom_emulator.archive.query import fold
+from dicom_emulator.dicom.attributes import CORE, Attribute
+
+ABOVE = {"study": "partition_key", "series": "study_key"}
+UIDS = {"study": "StudyInstanceUID", "series": "SeriesInstanceUID"}
+INDEXED = {
+    level: [attribute for attribute in CORE.values() if attribute.level == level and attribute.vr != "UI"]
+    for level in ("study", "series")
+}
+
+
+def upsert_sql(level: str, attributes: list[Attribute]) -> str:
+    """Make the study's or series' row. What the instance says overwrites the row; what it leaves out stays."""
+    identity = [ABOVE[level], UIDS[level]]
+    names = [name for attribute in attributes for name in (attribute.keyword, f"{attribute.keyword}_key")]
+    updates = ", ".join(f"{name} = COALESCE(excluded.{name}, {level}.{name})" for name in names)
+    return (
+        f"INSERT INTO {level} ({', '.join(identity + names)}) VALUES ({', '.join('?' * len(identity + names))})"
+        f" ON CONFLICT ({', '.join(identity)}) DO UPDATE SET {updates} RETURNING {level}_key"
+    )
+
+
+UPSERT = {level: upsert_sql(level, attributes) for level, attributes in INDEXED.items()}
+
+
+class Insertion:
+    """Puts instances into the index, each wholly or not at all.
+
+    replaced: the names of the files that are not needed any more once the transaction is committed.
+    """
+
+    def __init__(self, transaction: sqlite3.Connection, partition: int, replace: bool):
+        self.replaced: list[str] = []
+        self._transaction, self._partition, self._replace = transaction, partition, replace
+        self._has_extended_query_tags = bool(extended_query_tags(transaction))
+        self._last: dict[str, tuple[list[Any], int]] = {}  # by level: what was written last, and the row's key
+
+    def insert(self, name: str, new: NewInstance) -> Exception | None:
+        """Index the instance whose file has this name. Returns why it cannot be: AlreadyExists, sqlite3.Error."""
+        self._transaction.execute("SAVEPOINT instance")
+        try:
+            replaced = self._insert(name, new)
+        except (AlreadyExists, sqlite3.Error) as error:
+            if not self._transaction.in_transaction:
+                raise
+            self._transaction.execute("ROLLBACK TO instance")
+            self._transaction.execute("RELEASE instance")
+            self._last.clear()
+            return error
+        self._transaction.execute("RELEASE instance")
+        self.replaced += replaced
+        return None
+
+    def _insert(self, name: str, new: NewInstance) -> list[str]:
+        study, series, instance = new.identifiers
+        study_key = self._upsert("study", self._partition, study, new)
+        series_key = self._upsert("series", study_key, series, new)
+        replaced = self._take_out(series_key, instance) if self._replace else []
+        try:
+            cursor = self._transaction.execute(
+                "INSERT INTO instance (study_key, series_key, SOPInstanceUID, file, size, transfer_syntax, frames)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (study_key, series_key, instance, name, new.size, new.transfer_syntax, new.frames),
+            )
+        except sqlite3.IntegrityError:
+            raise AlreadyExists from None
+        watermark = cursor.lastrowid
+        assert watermark is not None
+        self._transaction.execute("INSERT INTO metadata VALUES (?, ?)", (watermark, new.metadata))
+        if self._has_extended_query_tags:
+            index_stored(self._transaction, watermark)
+        action = "Update" if replaced else "Create"
+        change_feed.record(self._transaction, action, self._partition, new.identifiers, watermark)
+        return replaced
+
+    def _upsert(self, level: str, above: int, uid: str, new: NewInstance) -> int:
+        """The key of the row. One that was just written with the same values is not written again."""
+        values = [above, uid, *(new.attributes[attribute.tag] for attribute in INDEXED[level])]
+        if level not in self._last or self._last[level][0] != values:
+            row = [above, uid]
+            for attribute in INDEXED[level]:
+                value = new.attributes[attribute.tag]
+                row += [value, None if value is None else fold(value, attribute.vr)]
+            (key,) = self._transaction.execute(UPSERT[level], row).fetchone()
+            self._last[level] = (values, key)
+        return self._last[level][1]
+
+    def _take_out(self, series_key: int, instance: str) -> list[str]:
+        """Make room for another version of an instance. Returns the names of its files, the original one's too."""
+        row = self._transaction.execute(
+            "SELECT watermark, instance.file, original.file AS original FROM instance LEFT JOIN original"
+            " USING (watermark) WHERE series_key = ? AND SOPInstanceUID = ?",
+            (series_key, instance),
+        ).fetchone()
+        if row is None:
+            return []
+        self._transaction.execute("DELETE FROM instance WHERE watermark = ?", [row["watermark"]])
+        return [name for name in (row["file"], row["original"]) if name]

@@ -1,0 +1,187 @@
+"""Data sets in explicit VR little endian, as nearly all files have them, read without pydicom (PS3.5 §7.1, §7.5).
+
+What is written in the least unusual way goes to pydicom instead, which knows the habits of many writers.
+"""
+
+import struct
+from mmap import mmap
+
+from pydicom.charset import python_encoding
+from pydicom.dataelem import empty_value_for_VR
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
+from pydicom.valuerep import EXPLICIT_VR_LENGTH_32, STANDARD_VR
+
+from dicom_emulator.dicom.elements import (
+    BINARY,
+    CHARACTER_SET,
+    DEFAULT_ENCODINGS,
+    DataSet,
+    Element,
+    encodings_of,
+    texts,
+)
+
+LARGE = 64 * 1024  # bytes; longer binary values stay in the file
+UNDEFINED = 0xFFFFFFFF
+START_OF_META = 132
+GROUP_LENGTH, TRANSFER_SYNTAX_UID = 0x00020000, 0x00020010
+END_OF_META = 0x00030000  # the tag that no element of the file meta information reaches
+DEEPEST = 32  # levels of sequences
+MOST_BYTES = 4 * 1024 * 1024  # of the attributes that are taken into memory; pydicom's reader counts what comes beyond
+ITEM, ITEM_END, SEQUENCE_END = b"\xfe\xff\x00\xe0", b"\xfe\xff\x0d\xe0" + bytes(4), b"\xfe\xff\xdd\xe0" + bytes(4)
+OTHER_ENCODINGS = {ImplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian}
+LONG = {vr.value.encode(): vr.value for vr in EXPLICIT_VR_LENGTH_32}  # VRs whose length has four bytes
+SHORT = {vr.value.encode(): vr.value for vr in STANDARD_VR - EXPLICIT_VR_LENGTH_32}
+EMPTY = {vr.value: empty_value_for_VR(vr, raw=True) for vr in STANDARD_VR}
+
+head_at = struct.Struct("<HH2sH").unpack_from
+length_at = struct.Struct("<L").unpack_from
+Bytes = bytes | mmap
+
+
+class Unusual(Exception):
+    """Something that pydicom has to read."""
+
+
+def walk_file(data: Bytes) -> tuple[DataSet, str]:
+    """The data set of a whole file, and its transfer syntax. Raises Unusual."""
+    meta, start = walk_meta(data)
+    named = meta.elements.get(TRANSFER_SYNTAX_UID)
+    transfer_syntax = "" if named is None or named.vr != "UI" else meta.text(TRANSFER_SYNTAX_UID).rstrip("\0 ")
+    if not transfer_syntax or transfer_syntax in OTHER_ENCODINGS or transfer_syntax.strip("0123456789."):
+        raise Unusual
+    if len(meta.texts(TRANSFER_SYNTAX_UID)) > 1 or len(data) - start < 8:
+        raise Unusual
+    data_set, _ = walk(data, start, len(data), start + MOST_BYTES, DEFAULT_ENCODINGS)
+    if min(data_set.elements) < END_OF_META:
+        raise Unusual
+    return data_set, transfer_syntax
+
+
+def walk_meta(data: Bytes) -> tuple[DataSet, int]:
+    """The file meta information, and where it ends. Raises Unusual."""
+    if data[128:START_OF_META] != b"DICM" or len(data) < START_OF_META + 12:
+        raise Unusual
+    group, number, vr, length = head_at(data, START_OF_META)
+    if (group << 16 | number, vr, length) != (GROUP_LENGTH, b"UL", 4):
+        raise Unusual
+    end = START_OF_META + 12 + length_at(data, START_OF_META + 8)[0]
+    if end > len(data):
+        raise Unusual
+    meta, stop = walk(data, START_OF_META, end, START_OF_META + MOST_BYTES, DEFAULT_ENCODINGS)
+    if stop != end or max(meta.elements) >= END_OF_META:
+        raise Unusual
+    return meta, end
+
+
+def walk(
+    data: Bytes, position: int, end: int, limit: int, encodings: tuple[str, ...], depth: int = 0
+) -> tuple[DataSet, int]:
+    """The elements from `position` to `end`, or to the end of an item, and where they stop. Raises Unusual.
+
+    Nothing behind `limit` is taken into memory, which moves by the length of each value that stays in the file.
+    """
+    data_set = DataSet({}, encodings)
+    elements = data_set.elements
+    while position + 8 <= end:
+        group, number, code, length = head_at(data, position)
+        tag = group << 16 | number
+        vr = SHORT.get(code)
+        if vr is not None:
+            position += 8
+        elif code in LONG and position + 12 <= end:
+            vr = LONG[code]
+            (length,) = length_at(data, position + 8)
+            position += 12
+            if vr == "SQ" or length == UNDEFINED:
+                begin = position
+                element, position = walk_open(data, tag, vr, position, length, end, limit, data_set.encodings, depth)
+                elements[tag] = element
+                if element.items is None and element.value is None:
+                    limit += position - begin
+                continue
+        elif depth and data[position : position + 8] == ITEM_END:
+            return data_set, position
+        else:
+            raise Unusual
+        after = position + length
+        if after > end:
+            raise Unusual
+        if length > LARGE and not depth and vr in BINARY:
+            value = None
+            limit += length
+        elif after > limit:
+            raise Unusual
+        else:
+            value = data[position:after] if length else EMPTY[vr]
+        elements[tag] = element = Element(tag, vr, value, position, length, True)
+        if tag == CHARACTER_SET:
+            data_set.encodings = known_encodings(element)
+        position = after
+    return data_set, position
+
+
+def walk_open(
+    data: Bytes,
+    tag: int,
+    vr: str,
+    position: int,
+    length: int,
+    end: int,
+    limit: int,
+    encodings: tuple[str, ...],
+    depth: int,
+) -> tuple[Element, int]:
+    """A sequence, or encapsulated pixel data, and where it ends."""
+    if vr == "SQ":
+        items, after = walk_items(data, position, length, end, limit, encodings, depth + 1)
+        return Element(tag, vr, None, position, None if length == UNDEFINED else length, True, items), after
+    if vr == "UN":
+        raise Unusual
+    after = after_fragments(data, position, end)
+    size = after - position - 4
+    value = None if size >= LARGE and not depth else data[position : after - 8]
+    return Element(tag, vr, value, position, None, True), after
+
+
+def walk_items(
+    data: Bytes, position: int, length: int, end: int, limit: int, encodings: tuple[str, ...], depth: int
+) -> tuple[list[DataSet], int]:
+    stop = end if length == UNDEFINED else position + length
+    if stop > end or depth > DEEPEST:
+        raise Unusual
+    items = []
+    while position + 8 <= stop and data[position : position + 4] == ITEM:
+        (size,) = length_at(data, position + 4)
+        position += 8
+        item_end = stop if size == UNDEFINED else position + size
+        if item_end > stop or position > limit:
+            raise Unusual
+        item, position = walk(data, position, item_end, limit, encodings, depth)
+        if size == UNDEFINED:
+            if data[position : position + 8] != ITEM_END:
+                raise Unusual
+            position += 8
+        elif position != item_end:
+            raise Unusual
+        items.append(item)
+    if length != UNDEFINED and position == stop:
+        return items, position
+    if length == UNDEFINED and position + 8 <= end and data[position : position + 8] == SEQUENCE_END:
+        return items, position + 8
+    raise Unusual
+
+
+def after_fragments(data: Bytes, position: int, end: int) -> int:
+    """Where encapsulated pixel data end, behind their delimiter (PS3.5 annex A.4)."""
+    while position + 8 <= end and data[position : position + 4] == ITEM:
+        position += 8 + length_at(data, position + 4)[0]
+    if position + 8 <= end and data[position : position + 8] == SEQUENCE_END:
+        return position + 8
+    raise Unusual
+
+
+def known_encodings(character_set: Element) -> tuple[str, ...]:
+    if character_set.vr != "CS" or any(term not in python_encoding for term in texts(character_set, ())):
+        raise Unusual
+    return encodings_of(character_set)
