@@ -39,7 +39,7 @@ from helpers.multipart import BLOCK, MultipartRelatedStream, iter_parts, parts_o
 from helpers.session import LargeBlocks
 
 IN_MEMORY = "/dev/shm"  # where received files go, so that no disk has a say; those to send are in the page cache
-RESULTS = Path(__file__).parent / "results" / "multipart.md"
+RESULTS = Path(__file__).parent / "results"
 BOUNDARY = "benchmark-0f3cf5c0-70e0-41ef-baef"
 CONTENT_TYPE = f'multipart/related; type="application/dicom"; boundary={BOUNDARY}'
 MEGABYTE = 1_000_000
@@ -62,7 +62,7 @@ class Size:
         return self.count * self.size
 
 
-SIZES = [Size(3, 2_900_000, 15), Size(500, 500_000, 5), Size(1, 500_000_000, 5)]
+SIZES = [Size(3, 2_900_000, 15), Size(500, 500_000, 5), Size(1, 500_000_000, 3)]
 QUICK = [Size(3, 290_000, 1), Size(50, 5_000, 1), Size(1, 2_000_000, 1)]
 TINY = Size(3, 1_000, 1)  # what each process does first: imports, connections and the like are not measured
 
@@ -180,7 +180,7 @@ def post_copy(case: Case) -> None:
 
 def get_arrays_helpers(case: Case) -> list[Any]:
     with case.session.get(case.resource, stream=True) as response:
-        return [numpy.frombuffer(part.view, "uint8") for part in iter_parts(response)]
+        return [numpy.frombuffer(part.view, "uint8") for part in parts_of(response)]
 
 
 def get_arrays_tutorial(case: Case) -> list[Any]:
@@ -284,6 +284,8 @@ TASKS = {
         lambda size: 8 * MEGABYTE,
     ),
 }
+
+
 @dataclass(frozen=True)
 class Measurement:
     seconds: float
@@ -499,7 +501,9 @@ def written(table: Table) -> str:
         cells.append(f"{ratio(table, task, size, 'copy'):.2f}×")
         memory = {way: max(each.memory for each in table[task, size, way]) for way in TASKS[task].ways}
         most = TASKS[task].memory(size)
-        cells.append(f"{in_megabytes(memory['helpers'])} ({'≤' if memory['helpers'] <= most else 'NOT ≤'} {in_megabytes(most)})")
+        cells.append(
+            f"{in_megabytes(memory['helpers'])} ({'≤' if memory['helpers'] <= most else 'NOT ≤'} {in_megabytes(most)})"
+        )
         cells += [in_megabytes(memory[way]) for way in TASKS[task].goals]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
@@ -539,10 +543,14 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--quick", action="store_true", help="small bodies, one turn: does it run at all?")
     parser.add_argument("--task", action="append", choices=TASKS, help="measure this task; may be repeated")
-    parser.add_argument("--body", action="append", type=int, choices=(1, 2, 3), help="1: few files, 2: many, 3: one big")
+    parser.add_argument(
+        "--body", action="append", type=int, choices=(1, 2, 3), help="1: few files, 2: many, 3: one big"
+    )
     parser.add_argument("--turns", type=int, help="how often each way has its turn")
     parser.add_argument("--folder", type=Path, help="where the files to send lie, 760 MB (default: a temporary one)")
-    parser.add_argument("--save", action="store_true", help=f"write the table to benchmarks/results/{RESULTS.name} too")
+    parser.add_argument(
+        "--save", metavar="NAME", nargs="?", const="multipart", help="write benchmarks/results/NAME.md (multipart.md) too"
+    )
     options = parser.parse_args(arguments)
     if sys.platform != "linux":
         parser.error("peak memory is read from /proc, which only Linux has")
@@ -554,8 +562,8 @@ def main(arguments: list[str] | None = None) -> int:
     text = document(table)
     print(text)
     if options.save:
-        RESULTS.parent.mkdir(exist_ok=True)
-        RESULTS.write_text(text, "utf-8")
+        RESULTS.mkdir(exist_ok=True)
+        (RESULTS / f"{options.save}.md").write_text(text, "utf-8")
     wrong = {key for key, measurements in table.items() for each in measurements if not each.right}
     for task, size, way in sorted(wrong, key=str):
         print(f"WRONG BYTES: {TASKS[task].title}, {size}, {way}", file=sys.stderr)

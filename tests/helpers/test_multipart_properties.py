@@ -1,5 +1,6 @@
 """Any body, cut anywhere, read in any way, gives the same parts; one that is cut off or damaged gives a clear error."""
 
+import gzip
 import io
 import re
 
@@ -17,15 +18,31 @@ from helpers.multipart import (
     parts_of,
     split_parts,
 )
+from tests.helpers.conftest import Reply, ScriptedServer
 
 BOUNDARY = "b-"
 # What a content is made of: line ends, beginnings of boundaries, whole ones that go on, and any bytes.
-LOOKALIKES = [b"\r", b"\n", b"\r\n", b"-", b"--", b"--b", b"\r\n--b", b"\r\n--B-", b"\r\n--c-", b"\n--b-", b"\r--b-", b""]
+LOOKALIKES = [
+    b"\r",
+    b"\n",
+    b"\r\n",
+    b"-",
+    b"--",
+    b"--b",
+    b"\r\n--b",
+    b"\r\n--B-",
+    b"\r\n--c-",
+    b"\n--b-",
+    b"\r--b-",
+    b"",
+]
 contents = st.lists(st.sampled_from(LOOKALIKES) | st.binary(max_size=20), max_size=12).map(b"".join)
 # No line of a part begins with the boundary (RFC 2046 §5.1.1).
 bodies = st.lists(contents.filter(lambda content: b"\r\n--b-" not in b"\r\n" + content), max_size=5)
 sizes = st.lists(st.integers(1, 40), min_size=1, max_size=8)
-preambles = st.sampled_from([b"", b"\r\n", b"text\r\n", b"--b\r\n", b"--b-b\r\n\r\nno\r\n", b"\r\n\r\n", b"-" * 100 + b"\r\n"])
+preambles = st.sampled_from(
+    [b"", b"\r\n", b"text\r\n", b"--b\r\n", b"--b-b\r\n\r\nno\r\n", b"\r\n\r\n", b"-" * 100 + b"\r\n"]
+)
 epilogues = st.sampled_from([b"", b"\r\n", b"\r\nbye", b"\r\n--b-\r\n\r\nno\r\n--b---\r\n", b"\0" * 100])
 many = settings(max_examples=300, deadline=None)
 
@@ -43,10 +60,16 @@ def cut(body: bytes, sizes: list[int]) -> list[bytes]:
     return pieces
 
 
+class Raw(io.BytesIO):
+    """What urllib3 gives, as far as it is looked at here."""
+
+    length_remaining: int | None = None
+
+
 def reply(body: bytes, *, read: bool) -> requests.Response:
     """A reply with this body, one that has been read or one that is arriving."""
     response = requests.Response()
-    response.status_code, response.raw = 200, io.BytesIO(body)
+    response.status_code, response.raw = 200, Raw(body)
     response.headers["Content-Type"] = f"multipart/related; boundary={BOUNDARY}"
     assert not read or response.content == body
     return response
@@ -106,13 +129,14 @@ def test_a_body_that_is_cut_off_is_truncated_in_all_ways(
 
 @many
 @given(bodies.filter(bool), sizes, st.integers(0, 10_000), st.binary(max_size=3))
-def test_a_damaged_body_gives_parts_or_an_error_of_ours_and_the_same_in_all_ways(
+def test_a_damaged_body_gives_parts_or_an_error_of_ours_and_the_same_error_in_all_ways(
     contents: list[bytes], sizes: list[int], place: int, damage: bytes
 ) -> None:
     body = encoded(contents)
     place %= len(body)
-    first, *others = in_all_ways(body[:place] + damage + body[place + len(damage) :], sizes)
-    assert others == [first] * 3
+    (found, error), *others = in_all_ways(body[:place] + damage + body[place + len(damage) :], sizes)
+    for whole, same_error in others:  # the larger the pieces, the fewer whole parts come out before the error
+        assert same_error == error and whole == found[: len(whole)] and (error or len(whole) == len(found))
 
 
 @many
@@ -131,6 +155,29 @@ def test_a_stream_reads_as_the_body_whatever_is_asked_for(contents: list[bytes],
     assert read + b"".join(stream) == body and stream.tell() == len(body)
     stream.seek(0)
     assert stream.read() == body
+
+
+@pytest.mark.parametrize("encoding", ["identity", "gzip"])
+def test_parts_of_a_reply_that_arrives_with_a_length(server: ScriptedServer, encoding: str) -> None:
+    contents = [b"one", b"", bytes(range(256)) * 2_000, b"two"]
+    body = encoded(contents)
+    headers = {"Content-Type": f"multipart/related; boundary={BOUNDARY}"}
+    if encoding == "gzip":
+        body, headers = gzip.compress(body), headers | {"Content-Encoding": "gzip"}
+    server.replies = [Reply(headers=headers, body=body)]
+    with requests.get(server.url, stream=True, timeout=5) as response:
+        parts = parts_of(response)
+    assert all(part.view.readonly for part in parts)
+    assert [part.view.tobytes() for part in parts] == contents
+    assert [part.content for part in parts] == contents
+
+
+@pytest.mark.parametrize("length", [2**50, 2**62, 2**63, 10**30])
+def test_a_length_that_no_memory_holds_is_a_truncated_body(length: int) -> None:
+    response = reply(encoded([b"one"])[:-3], read=False)
+    response.raw.length_remaining = length
+    with pytest.raises(TruncatedBody):
+        parts_of(response)
 
 
 def test_a_part_of_a_reply_in_memory_is_a_view_and_no_copy() -> None:

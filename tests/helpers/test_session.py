@@ -12,9 +12,16 @@ import pytest
 import requests
 
 from helpers.auth import BearerAuth
-from helpers.multipart import MultipartRelatedStream, encode_multipart_related
+from helpers.multipart import BLOCK, MultipartRelatedStream, encode_multipart_related
 from helpers.service import reach_this_machine_directly
-from helpers.session import LessonSession, PatientDataGuard, ServiceTooSlow, ServiceUnreachable, sample_digests
+from helpers.session import (
+    LargeBlocks,
+    LessonSession,
+    PatientDataGuard,
+    ServiceTooSlow,
+    ServiceUnreachable,
+    sample_digests,
+)
 from tests.helpers.conftest import NumberedTokens, Reply, ScriptedServer
 
 SAMPLES = sorted((Path(__file__).parents[2] / "sample_dcms").glob("*.dcm"))
@@ -251,3 +258,28 @@ def test_a_silent_server_after_a_redirect_is_given_up_as_well(
     server.on_request = lambda request: time.sleep(0.5 if request.path == "/there" else 0)
     with pytest.raises(ServiceTooSlow):
         client.get(server.url)
+
+
+class Watched(io.BytesIO):
+    """A body that notes how much of it is asked for at a time."""
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__(content)
+        self.asked: set[int | None] = set()
+
+    def read(self, size: int | None = -1) -> bytes:
+        self.asked.add(size)
+        return super().read(size)
+
+
+def test_bodies_leave_in_large_blocks_also_through_a_proxy(server: ScriptedServer, client: LessonSession) -> None:
+    plain = requests.Session()
+    plain.mount("http://", LargeBlocks())
+    for session, url, proxies in (
+        (client, server.url, {}),
+        (plain, server.url, {}),
+        (plain, "http://pacs.example/studies", {"http": server.url}),
+    ):
+        body = Watched(bytes(600_000))
+        session.post(url, data=body, proxies=proxies)
+        assert body.asked == {BLOCK} and server.received[-1].body == body.getvalue()

@@ -22,7 +22,18 @@ from helpers.auth import SCOPE, BearerAuth
 from helpers.journal import Journal, NotAJournal
 from helpers.retry import LONGEST_RETRY_AFTER, seconds_to_wait
 from helpers.samples import make_film, make_folder, study_uids
-from helpers.transfer import DownloadReport, TransferError, UploadReport, download_study, upload_folder
+from helpers.transfer import (
+    DownloadReport,
+    File,
+    FileTrouble,
+    TransferError,
+    Upload,
+    UploadReport,
+    WatchedBody,
+    download_study,
+    upload_folder,
+)
+from helpers.workers import Stopped
 from tests.helpers.conftest import NumberedTokens, Received, Reply, ScriptedServer
 
 STUDY = study_uids()[0]
@@ -510,6 +521,35 @@ def test_ctrl_c_leaves_a_journal_that_the_next_run_goes_on_from(
     assert 2 <= len(done) < 6
     report = upload(batch_files=1)
     assert report.counts == {"skipped": len(done), "stored": 6 - len(done)}
+
+
+def watched_body(client: LessonSession, *paths: Path) -> WatchedBody:
+    files = [File(path, path.name, path.stat().st_size, 0) for path in paths]
+    return WatchedBody(files, Upload(client, "http://127.0.0.1:9", None, 1, 1, 0))
+
+
+def test_a_body_stops_half_way_and_not_after_its_end(client: LessonSession, tmp_path: Path) -> None:
+    path = tmp_path / "a.dcm"
+    path.write_bytes(bytes(1_000_000))
+    half, whole = watched_body(client, path), watched_body(client, path)
+    pieces = iter(half)
+    next(pieces), next(pieces)
+    half._stop.set()
+    with pytest.raises(Stopped):
+        next(pieces)
+    for _ in whole:
+        if whole.tell() == len(whole):
+            whole._stop.set()
+    assert whole._stop.is_set()
+
+
+def test_a_body_says_that_a_file_is_the_trouble(client: LessonSession, tmp_path: Path) -> None:
+    path = tmp_path / "a.dcm"
+    path.write_bytes(bytes(1_000))
+    body = watched_body(client, path)
+    path.write_bytes(bytes(999))
+    with pytest.raises(FileTrouble):
+        list(body)
 
 
 # ---------------------------------------------------------------------------------------------- sign-in, guard, report
