@@ -36,7 +36,7 @@ class ServiceJson(Response):
 
 
 class StreamedResponse(Response):
-    """Sends bytes and pieces of files one after another, holding one batch of blocks at a time, until the client is gone.
+    """Sends bytes and pieces of files one after another, holding one batch at a time, until the client is gone.
 
     Raises OSError before anything is sent when one of the files cannot be read.
     """

@@ -31,6 +31,9 @@ def equal(keyword: str, value: str) -> Condition:
     return Condition(SEARCHABLE[tag_of(keyword)], value)
 
 
+BETWEEN_DATES = Condition(SEARCHABLE[tag_of("StudyDate")], low="1", high="2", is_range=True)
+
+
 @pytest.mark.parametrize("level", ["study", "series", "instance"])
 def test_a_page_is_read_from_the_newest_row_on(index: Index, level: str) -> None:
     assert not any("TEMP B-TREE" in step for step in plan(index, Query(level, 1)))
@@ -45,13 +48,16 @@ def test_a_page_is_read_from_the_newest_row_on(index: Index, level: str) -> None
             "SEARCH study USING INDEX sqlite_autoindex_study_1 (partition_key=? AND",
         ),
         (Query("series", 1, conditions=(equal("SeriesInstanceUID", "1.3"),)), "SEARCH series USING INDEX series_uid"),
-        (Query("instance", 1, conditions=(equal("SOPInstanceUID", "1.4"),)), "SEARCH instance USING INDEX instance_uid"),
+        (
+            Query("instance", 1, conditions=(equal("SOPInstanceUID", "1.4"),)),
+            "SEARCH instance USING INDEX instance_uid",
+        ),
         (
             Query("study", 1, conditions=(equal("PatientID", "p"),)),
             "SEARCH study USING INDEX study_patient_id (PatientID_key=?)",
         ),
         (
-            Query("study", 1, conditions=(Condition(SEARCHABLE[tag_of("StudyDate")], low="1", high="2", is_range=True),)),
+            Query("study", 1, conditions=(BETWEEN_DATES,)),
             "SEARCH study USING INDEX study_date (StudyDate_key>? AND StudyDate_key<?)",
         ),
         (
