@@ -1,15 +1,13 @@
-"""uvicorn's two HTTP protocols, with bounds on what comes before the application sees a request.
+"""uvicorn's HTTP protocol, with bounds on what comes before the application sees a request.
 
-uvicorn waits for the head of a request without end. With httptools it also keeps whatever comes: a header, a trailer,
-or requests that are sent without waiting for answers. h11 has bounds for these.
+uvicorn waits for the head of a request without end, and keeps whatever comes: a header, a trailer, or requests that are
+sent without waiting for answers.
 """
 
 import asyncio
 from http import HTTPStatus
-from typing import Any
 
-import h11
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from dicom_emulator.limits import HEAD_SECONDS
 
@@ -17,21 +15,22 @@ LARGEST_HEAD = 64 * 1024  # bytes; smaller ones are judged by limits.Limits, who
 MOST_PIPELINED = 100  # requests that wait for the answers to those before them
 
 
-class InTime:
-    """Hangs up on a client whose request line and headers do not end in time. Mixed into one of uvicorn's protocols."""
+class Connection(HttpToolsProtocol):
+    """Hangs up on a client whose request line and headers do not end in time, or are too large.
 
-    loop: asyncio.AbstractEventLoop
-    transport: asyncio.Transport
-    cycle: Any  # the request that is being answered
+    It counts the bytes that bring a request no further, be they of a header, a trailer or a chunk's extension.
+    """
+
     _deadline: asyncio.TimerHandle | None = None
+    _barren = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)  # type: ignore[misc]
+        super().connection_made(transport)
         self.head_begins()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.head_ends()
-        super().connection_lost(exc)  # type: ignore[misc]
+        super().connection_lost(exc)
 
     def head_begins(self) -> None:
         if self._deadline is None:
@@ -60,58 +59,27 @@ class InTime:
     def send_400_response(self, msg: str) -> None:
         self.refuse(HTTPStatus.BAD_REQUEST, msg)
 
-
-class H11Connection(InTime, H11Protocol):
-    """For machines without httptools."""
-
-    def handle_events(self) -> None:
-        super().handle_events()
-        if self.conn.their_state is h11.IDLE and self.conn.trailing_data[0]:
-            self.head_begins()
-        else:
-            self.head_ends()
-
-    def send_400_response(self, msg: str) -> None:
-        if len(self.conn.trailing_data[0]) > LARGEST_HEAD:
+    def data_received(self, data: bytes) -> None:
+        self._barren += len(data)
+        super().data_received(data)
+        if self._barren > LARGEST_HEAD and not self.transport.is_closing():
             self.refuse_head()
-        else:
-            super().send_400_response(msg)
 
+    def on_message_begin(self) -> None:
+        if len(self.pipeline) > MOST_PIPELINED:
+            raise ValueError("too many requests in a row")  # which the parser makes a fault of the request
+        super().on_message_begin()
+        self.head_begins()
 
-try:
-    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-except ImportError:
-    Connection: type[asyncio.Protocol] = H11Connection
-else:
+    def on_headers_complete(self) -> None:
+        self.head_ends()
+        self._barren = 0
+        super().on_headers_complete()
 
-    class HttpToolsConnection(InTime, HttpToolsProtocol):
-        """Counts the bytes that bring a request no further, be they of a header, a trailer or a chunk's extension."""
+    def on_body(self, body: bytes) -> None:
+        self._barren = 0
+        super().on_body(body)
 
-        _barren = 0
-
-        def data_received(self, data: bytes) -> None:
-            self._barren += len(data)
-            super().data_received(data)
-            if self._barren > LARGEST_HEAD and not self.transport.is_closing():
-                self.refuse_head()
-
-        def on_message_begin(self) -> None:
-            if len(self.pipeline) > MOST_PIPELINED:
-                raise ValueError("too many requests in a row")  # which the parser makes a fault of the request
-            super().on_message_begin()
-            self.head_begins()
-
-        def on_headers_complete(self) -> None:
-            self.head_ends()
-            self._barren = 0
-            super().on_headers_complete()
-
-        def on_body(self, body: bytes) -> None:
-            self._barren = 0
-            super().on_body(body)
-
-        def on_message_complete(self) -> None:
-            self._barren = 0
-            super().on_message_complete()
-
-    Connection = HttpToolsConnection
+    def on_message_complete(self) -> None:
+        self._barren = 0
+        super().on_message_complete()

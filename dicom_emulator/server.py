@@ -23,7 +23,7 @@ from dicom_emulator.archive.bulk_update import update
 from dicom_emulator.archive.export import export
 from dicom_emulator.archive.extended_query_tags import reindex
 from dicom_emulator.codec_process import CodecProcesses
-from dicom_emulator.connection import LARGEST_HEAD, Connection
+from dicom_emulator.connection import Connection
 from dicom_emulator.control import identity
 from dicom_emulator.control.client import Control
 from dicom_emulator.control.reset import start_anew
@@ -193,7 +193,6 @@ def prepared(settings: Settings, on_ready: Callable[[Ready], None]) -> Iterator[
         config = uvicorn.Config(
             create_app(settings, archive, codecs, operations, export_dir),
             http=Connection,
-            h11_max_incomplete_event_size=LARGEST_HEAD,
             lifespan="off",
             ws="none",
             log_config=None,

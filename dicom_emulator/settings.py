@@ -31,9 +31,7 @@ class Settings:
     data_dir: Path | None = option(
         None, "--data-dir", "DIR", "keep what is stored in this folder; without it, everything is gone at exit"
     )
-    durable: bool = option(
-        False, "--durable", None, "acknowledge only what a power failure cannot take back: slower"
-    )
+    durable: bool = option(False, "--durable", None, "acknowledge only what a power failure cannot take back: slower")
     seed: Path | None = option(
         None,
         "--seed",

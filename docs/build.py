@@ -52,7 +52,9 @@ def build(out: Path, pdf: bool = False) -> None:
     run_sphinx("html", source, out)
     shutil.copy(source / "notebooks" / "cheat-sheet.html", out / "notebooks")
     checked = Links(out)
-    print(f"{checked.pages} pages, {checked.inside} links within the site, {checked.outside} to elsewhere (not followed)")
+    print(
+        f"{checked.pages} pages, {checked.inside} links within the site, {checked.outside} to elsewhere (not followed)"
+    )
     if checked.problems:
         raise BuildFailed("\n".join(checked.problems))
     if pdf:
@@ -65,7 +67,9 @@ def build(out: Path, pdf: bool = False) -> None:
 def lay_out(source: Path) -> None:
     """Everything at the place it has in the repository, so that links between files hold as they are."""
     shutil.rmtree(source, ignore_errors=True)
-    shutil.copytree(ROOT / "notebooks", source / "notebooks", ignore=shutil.ignore_patterns(".*", "*.py", "__pycache__"))
+    shutil.copytree(
+        ROOT / "notebooks", source / "notebooks", ignore=shutil.ignore_patterns(".*", "*.py", "__pycache__")
+    )
     for path in (source / "notebooks").glob("*.ipynb"):
         path.write_text(json.dumps(anchored(described(json.loads(path.read_text("utf-8"))))), "utf-8")
     for name in [*PAGES, *PICTURES]:
@@ -126,7 +130,12 @@ def linked_files(source: Path) -> set[str]:
 
 def helpers_page() -> str:
     """What the docstrings of the helpers say."""
-    lines = ["# The helpers", "", "What the lessons import: `from helpers import …`. The code is small, and meant to be read.", ""]
+    lines = [
+        "# The helpers",
+        "",
+        "What the lessons import: `from helpers import …`. The code is small, and meant to be read.",
+        "",
+    ]
     for path in sorted((ROOT / "helpers").glob("*.py")):
         if path.stem in ("__init__", "conftest", "doctor"):
             continue
@@ -165,7 +174,14 @@ def print_pdf(source: Path, out: Path) -> None:
     html = (page / "index.html").read_text("utf-8")
     (page / "index.html").write_text(A_SOLUTION.sub("<details open>", html), "utf-8")  # on paper nothing unfolds
     file = out / "learn-dicomweb.pdf"
-    command = [chromium, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
+    command = [
+        chromium,
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--no-first-run",
+        "--disable-background-networking",
+    ]
     printing = ["--no-pdf-header-footer", f"--print-to-pdf={file}", (page / "index.html").as_uri()]
     subprocess.run([*command, *printing], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     print(f"{file.name}: {file.stat().st_size / 1e6:.1f} MB")
@@ -173,7 +189,19 @@ def print_pdf(source: Path, out: Path) -> None:
 
 def run_sphinx(builder: str, source: Path, out: Path, *options: str) -> None:
     shutil.rmtree(out, ignore_errors=True)
-    command = [sys.executable, "-m", "sphinx", "-b", builder, "-c", str(ROOT / "docs"), "-W", "--keep-going", "-q", "-E"]
+    command = [
+        sys.executable,
+        "-m",
+        "sphinx",
+        "-b",
+        builder,
+        "-c",
+        str(ROOT / "docs"),
+        "-W",
+        "--keep-going",
+        "-q",
+        "-E",
+    ]
     doctrees = source.parent / f"site-doctrees-{builder}"
     done = subprocess.run([*command, "-d", str(doctrees), *options, str(source), str(out)], cwd=ROOT)
     if done.returncode:
@@ -203,7 +231,9 @@ class Page(HTMLParser):
             self.loaded.append(values["href"])
         elif tag in ("script", "img", "iframe", "source", "video", "audio") and values.get("src"):
             self.loaded.append(values["src"])
-        if tag == "img" and (values.get("alt") or values["src"]) in values["src"]:  # Sphinx makes do with the file's name
+        if (
+            tag == "img" and (values.get("alt") or values["src"]) in values["src"]
+        ):  # Sphinx makes do with the file's name
             self.undescribed += 1
 
 

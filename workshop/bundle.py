@@ -19,7 +19,9 @@ from packaging.markers import Marker, default_environment
 
 ROOT = Path(__file__).resolve().parents[1]
 LOCK = ROOT / "requirements.txt"
-LEFT_OUT = shutil.ignore_patterns(".git", ".venv", "build", "wheels", "node_modules", "__pycache__", ".*_cache", ".ipynb_checkpoints")
+LEFT_OUT = shutil.ignore_patterns(
+    ".git", ".venv", "build", "wheels", "node_modules", "__pycache__", ".*_cache", ".ipynb_checkpoints"
+)
 
 
 class System(NamedTuple):
@@ -50,7 +52,8 @@ class BundleFailed(Exception):
 def main() -> int:
     parser = argparse.ArgumentParser(prog="run.py bundle", description=__doc__.split("\n\n", 1)[1])
     parser.add_argument("folder", type=Path, help="where to pack it; made if it is not there")
-    here = "linux-arm" if platform.machine() == "aarch64" else {"Windows": "windows", "Darwin": "macos"}.get(platform.system(), "linux")
+    here = {"Windows": "windows", "Darwin": "macos"}.get(platform.system(), "linux")
+    here = "linux-arm" if (here, platform.machine()) == ("linux", "aarch64") else here
     parser.add_argument("--for", dest="systems", nargs="+", choices=[*SYSTEMS, "all"], default=[here], metavar="SYSTEM",
                         help=f"the learners' computers: {', '.join(SYSTEMS)}, all (this one's: {here})")  # fmt: skip
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"

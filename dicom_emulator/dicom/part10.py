@@ -214,9 +214,7 @@ def from_raw(raw: RawDataElement, source: Rationed, end: int, data_set: DataSet)
     return element
 
 
-def items_of(
-    raw: RawDataElement, value: bytes, encodings: tuple[str, ...], ration: Ration
-) -> list[DataSet]:
+def items_of(raw: RawDataElement, value: bytes, encodings: tuple[str, ...], ration: Ration) -> list[DataSet]:
     source: Any = Rationed(BytesIO(value), ration)
     sequence = read_sequence(source, raw.is_implicit_VR, raw.is_little_endian, len(value), list(encodings))
     return [collect(item.values(), source, len(value), encodings) for item in sequence]

@@ -57,9 +57,7 @@ def a_request_that_is_answered_with_304(response: Any) -> None:
         )
     tag = tag.decode("latin-1") if isinstance(tag, bytes) else tag
     if '"' in tag:
-        raise NotYet(
-            "The whole body came. The header is right; compare it with the ETag, character by character."
-        )
+        raise NotYet("The whole body came. The header is right; compare it with the ETag, character by character.")
     raise NotYet("The whole body came: the tag that you sent is not the one that the server has now. Fetch it anew.")
 
 

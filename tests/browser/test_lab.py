@@ -196,7 +196,10 @@ def test_an_exercise_is_answered_at_once(page: Page) -> None:
     cell = page.locator(".jp-CodeCell", has_text='check("00.2"')
     reply = cell.locator(".jp-OutputArea-output")
     expect(reply).to_contain_text("○ Exercise 00.2: not attempted yet")
-    for dots, answer, begins in (("...", "979 * 985", "✗ Exercise 00.2: not yet"), ("985", "985 * 3", "✓ Exercise 00.2")):
+    for dots, answer, begins in (
+        ("...", "979 * 985", "✗ Exercise 00.2: not yet"),
+        ("985", "985 * 3", "✓ Exercise 00.2"),
+    ):
         line = cell.locator(".cm-line", has_text="number_of_bytes =").first
         line.click()
         page.keyboard.press("End")
@@ -262,7 +265,16 @@ def test_what_we_show_can_be_read_in_both_themes(browser: Browser, lab: str, the
 def test_the_emulators_page_shows_the_requests_of_a_notebook_while_it_runs(browser: Browser, repository: Path) -> None:
     with own_emulator() as service, visitor(browser) as page:
         page.goto(f"{service.url}/_emulator/#/requests")
-        command = [sys.executable, "-m", "nbconvert", "--to", "notebook", "--execute", "--stdout", "02-store-stow.ipynb"]
+        command = [
+            sys.executable,
+            "-m",
+            "nbconvert",
+            "--to",
+            "notebook",
+            "--execute",
+            "--stdout",
+            "02-store-stow.ipynb",
+        ]
         with subprocess.Popen(
             command,
             cwd=repository / "notebooks",
@@ -270,7 +282,9 @@ def test_the_emulators_page_shows_the_requests_of_a_notebook_while_it_runs(brows
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
         ) as lesson:
-            expect(page.locator(".exchange summary", has_text="/v2/studies").filter(has_text="POST").first).to_be_visible()
+            expect(
+                page.locator(".exchange summary", has_text="/v2/studies").filter(has_text="POST").first
+            ).to_be_visible()
             assert lesson.poll() is None, "the log should be live, and not wait until the lesson is over"
             _, said = lesson.communicate(timeout=SECONDS)
         assert lesson.returncode == 0, said.decode()

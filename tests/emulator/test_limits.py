@@ -18,7 +18,6 @@ from pydicom.uid import ExplicitVRLittleEndian, RLELossless
 import dicom_emulator
 from benchmarks.load import ROOT, Emulator
 from benchmarks.load import emulator as start_emulator
-from dicom_emulator import connection
 from dicom_emulator.wire import json_body
 from tests.emulator.conftest import Service
 from tests.emulator.dicom_files import instance, multipart, path, split_multipart
@@ -31,15 +30,12 @@ CHUNKED = (
     "POST /v2/studies HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/dicom\r\n"
     "Accept: application/dicom+json\r\nTransfer-Encoding: chunked\r\n\r\n"
 )
-PROTOCOLS = dict.fromkeys([connection.H11Connection, connection.Connection])  # one where httptools is not installed
 
 
-@pytest.fixture(scope="module", params=PROTOCOLS, ids=lambda each: each.__name__)
-def server(request: pytest.FixtureRequest) -> Iterator[dicom_emulator.RunningServer]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("dicom_emulator.server.Connection", request.param)
-        with dicom_emulator.running(sign_in=False) as found:
-            yield found
+@pytest.fixture(scope="module")
+def server() -> Iterator[dicom_emulator.RunningServer]:
+    with dicom_emulator.running(sign_in=False) as found:
+        yield found
 
 
 def connect(url: str, sent: str | bytes = b"") -> socket.socket:

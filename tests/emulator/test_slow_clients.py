@@ -201,13 +201,9 @@ def test_a_large_upload_costs_little_memory(server: Emulator) -> None:
     assert grown < 8 * 4_000_000
 
 
-PROTOCOLS = dict.fromkeys([connection.H11Connection, connection.Connection])  # one where httptools is not installed
-
-
-@pytest.fixture(params=PROTOCOLS, ids=lambda each: each.__name__)
-def short(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[dicom_emulator.RunningServer]:
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> Iterator[dicom_emulator.RunningServer]:
     """An emulator with little patience."""
-    monkeypatch.setattr("dicom_emulator.server.Connection", request.param)
     monkeypatch.setattr(connection, "HEAD_SECONDS", 0.3)
     monkeypatch.setattr(limits, "SILENT_SECONDS", 0.3)
     monkeypatch.setattr(middleware, "PATIENCE", 0.3)
