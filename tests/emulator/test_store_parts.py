@@ -1,9 +1,13 @@
 """Store: the parts of a multipart request (conformance statement, Store; RFC 2387)."""
 
+import secrets
+from itertools import count
+from pathlib import Path
 from typing import Callable
 
 import pytest
 
+from dicom_emulator.wire.multipart import MOST_IN_MEMORY, SMALL, PartSpooler
 from tests.emulator.conftest import Service
 from tests.emulator.dicom_files import instance, multipart, raw_dataset, raw_instance, uids
 from tests.emulator.storing import (
@@ -178,6 +182,25 @@ def test_lines_that_end_with_lf_alone_are_400(service: Service) -> None:
     body = b"--X\nContent-Type: application/dicom\n\n" + instance() + b"\n--X--\n"
     assert post(service, body, WITH_TYPE).status_code == 400
     assert is_empty(service)
+
+
+# Where parts wait
+
+
+@pytest.mark.parametrize("piece", [1000, SMALL - 7, 1024 * 1024])
+def test_parts_of_every_size_are_in_their_files_and_few_of_them_in_memory(tmp_path: Path, piece: int) -> None:
+    parts = [secrets.token_bytes(size) for size in (0, 1, SMALL - 1, SMALL, SMALL + 1, 3 * SMALL) * 50]
+    body = body_of(*(("application/dicom", part) for part in parts))
+    names = (tmp_path / str(number) for number in count())
+    spooler = PartSpooler("X", "application/dicom", "", lambda: next(names), len(body))
+    for start in range(0, len(body), piece):
+        spooler.feed(body[start : start + piece])
+    found = spooler.finish()
+    assert [part.path.read_bytes() for part in found] == parts
+    assert [part.size for part in found] == [len(part) for part in parts]
+    kept = [(part.content, expected) for part, expected in zip(found, parts) if part.content is not None]
+    assert all(content == expected for content, expected in kept)
+    assert MOST_IN_MEMORY - SMALL < sum(len(content) for content, _ in kept) <= MOST_IN_MEMORY
 
 
 # How many parts

@@ -11,7 +11,7 @@ from typing import Any, Callable, Iterator
 import pytest
 
 from tests.emulator.conftest import Service
-from tests.emulator.dicom_files import instance, multipart, raw_instance
+from tests.emulator.dicom_files import instance, multipart, raw_instance, uids
 from tests.emulator.storing import (
     BEING_CREATED,
     PLAIN_TEXT,
@@ -45,6 +45,7 @@ def test_an_instance_that_the_disk_does_not_take_fails_with_272(tmp_path: Path, 
         assert response.status_code == 409
         assert response.json() == {"00081198": {"vr": "SQ", "Value": [refused(during, PROCESSING_FAILURE), UNREADABLE]}}
         assert len(change_feed(service)) == len(search(service, "instances")) == 1
+        assert list((tmp_path / "data" / "incoming").iterdir()) == []
         folder.unlink()
         aside.rename(folder)
         response = service.store(during, version=version)
@@ -95,6 +96,28 @@ def wait_until(true: Callable[[], Any]) -> None:
     while not true():
         assert time.monotonic() < deadline, "waited for 10 s"
         time.sleep(0.01)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_an_instance_that_the_index_does_not_take_leaves_the_others_of_its_request_alone(
+    tmp_path: Path, version: str
+) -> None:
+    bad, good = (instance(StudyInstanceUID="1.2", SeriesInstanceUID="1.3") for _ in range(2))
+    elsewhere = instance()
+    with own_emulator(data_dir=tmp_path) as service:
+        with closing(sqlite3.connect(tmp_path / "index.db")) as database:
+            database.execute(
+                f"CREATE TRIGGER refusing BEFORE INSERT ON change_feed WHEN NEW.SOPInstanceUID = '{uids(bad)[2]}'"
+                " BEGIN SELECT RAISE(ABORT, 'no'); END"
+            )
+        response = service.store(bad, good, elsewhere, version=version)
+        assert response.status_code == 202
+        assert failed(response) == [refused(bad, PROCESSING_FAILURE)]
+        assert stored(response) == [referenced(service, version, file) for file in (good, elsewhere)]
+        assert [row["sopInstanceUid"] for row in change_feed(service)] == [uids(good)[2], uids(elsewhere)[2]]
+        assert len(search(service, "studies")) == len(list(tmp_path.glob("instances/*/*"))) == 2
+        assert failed(service.store(bad, version=version)) == [refused(bad, PROCESSING_FAILURE)]
+        assert list(tmp_path.glob("incoming/*")) == []
 
 
 @pytest.mark.parametrize("version", VERSIONS)
