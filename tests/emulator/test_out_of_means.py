@@ -20,8 +20,8 @@ import dicom_emulator
 
 from tests.emulator.conftest import session
 from tests.emulator.dicom_files import instance, multipart, path, raw_instance, uids
-from tests.emulator.operations import end_of, export_body, person, post_export, tag
-from tests.emulator.storing import change_feed, own_emulator, search
+from tests.emulator.operations import end_of, export_body, person, tag
+from tests.emulator.storing import own_emulator
 from tests.emulator.test_command_line import environment
 from tests.emulator.test_data_folder import obey_permissions
 
