@@ -32,9 +32,9 @@ def states_of_attributes(answer: Any) -> None:
     "09.2",
     hints=[
         "Two things are wrong: the name of one header, and its value.",
-        "The header is If-None-Match, and the tag goes back as it came, without quotes.",
+        "The header is If-None-Match, and the ETag goes back as it came, without quotes.",
     ],
-    why="The server compares the tag as one text, so it has to come back character by character.",
+    why="The server compares the ETag as one text, so it has to come back character by character.",
 )
 def a_request_that_is_answered_with_304(response: Any) -> None:
     """Repair a request for metadata so that the server answers 304."""
@@ -58,7 +58,7 @@ def a_request_that_is_answered_with_304(response: Any) -> None:
     tag = tag.decode("latin-1") if isinstance(tag, bytes) else tag
     if '"' in tag:
         raise NotYet("The whole body came. The header is right; compare it with the ETag, character by character.")
-    raise NotYet("The whole body came: the tag that you sent is not the one that the server has now. Fetch it anew.")
+    raise NotYet("The whole body came: the ETag that you sent is not the one that the server has now. Fetch it anew.")
 
 
 @exercise(
