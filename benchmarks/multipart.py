@@ -180,7 +180,7 @@ def post_copy(case: Case) -> None:
 
 def get_arrays_helpers(case: Case) -> list[Any]:
     with case.session.get(case.resource, stream=True) as response:
-        return [numpy.frombuffer(part.view, "uint8") for part in parts_of(response)]
+        return [numpy.frombuffer(part.view, "uint8") for part in iter_parts(response)]
 
 
 def get_arrays_tutorial(case: Case) -> list[Any]:
@@ -549,7 +549,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--turns", type=int, help="how often each way has its turn")
     parser.add_argument("--folder", type=Path, help="where the files to send lie, 760 MB (default: a temporary one)")
     parser.add_argument(
-        "--save", metavar="NAME", nargs="?", const="multipart", help="write benchmarks/results/NAME.md (multipart.md) too"
+        "--save",
+        metavar="NAME",
+        nargs="?",
+        const="multipart",
+        help="write benchmarks/results/NAME.md (multipart.md) too",
     )
     options = parser.parse_args(arguments)
     if sys.platform != "linux":

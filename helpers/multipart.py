@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import numpy
 import requests
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -277,7 +276,7 @@ class Part:
     def view(self) -> memoryview:
         """All bytes of the part, kept. Of a body that is in memory they are not copied: they keep it there."""
         if self._kept is None:
-            self.keep(None)
+            self._kept = in_one(self._views())
         return memoryview(self._kept)
 
     @property
@@ -287,18 +286,6 @@ class Part:
         if not isinstance(self._kept, bytes):
             self._kept = bytes(view)
         return self._kept
-
-    def keep(self, room: memoryview | None) -> memoryview | None:
-        """Keep all bytes, at the beginning of `room` if there is one; return the rest of it."""
-        if room is None:
-            self._kept = in_one(self._views())
-            return None
-        size = 0
-        for view in self._views():
-            room[size : size + len(view)] = view
-            size += len(view)
-        self._kept = room[:size].toreadonly()
-        return room[size:]
 
     def iter_content(self) -> Iterator[bytes]:
         """The bytes in pieces of at most 64 kB, as they arrive, not kept."""
@@ -380,25 +367,11 @@ def parts_of(response: requests.Response) -> list[Part]:
     >>> [part.content for part in parts_of(example_reply)]
     [b'DICM', b'two']
     """
-    parts, room = [], room_for(response)
+    parts = []
     for part in iter_parts(response):
-        room = part.keep(room)
+        part.view  # keeps it
         parts.append(part)
     return parts
-
-
-def room_for(response: requests.Response) -> memoryview | None:
-    """Memory for the body of a reply that is about to arrive, if its length is known.
-
-    In one piece, since numpy then asks for large pages: to get memory page by page takes longer than to fill it.
-    """
-    length = getattr(response.raw, "length_remaining", None)
-    if not length or response._content is not False or "Content-Encoding" in response.headers:
-        return None
-    try:
-        return memoryview(numpy.empty(length, "uint8"))
-    except (MemoryError, OverflowError, ValueError):  # whoever names such a length will hardly send as much
-        return None
 
 
 def boundary_of_reply(response: requests.Response) -> str:
