@@ -107,6 +107,7 @@ def test_no_value_takes_forever(emulator: Victim, repeated: str, version: str) -
 @pytest.mark.parametrize("keyword", ["StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"])
 def test_no_uid_leads_out_of_the_folder(paths: tuple[Victim, Path], keyword: str, uid: str, version: str) -> None:
     emulator, folder = paths
+    emulator.ask("POST", "/_emulator/reset")  # no other file stops the export
     emulator.store(raw_instance({keyword: uid.encode()}), version=version)
     destination = {"type": "azureblob", "settings": {"blobContainerUri": "https://a.b/results"}}
     operation = emulator.ask("POST", "export", json={"destination": destination}).json()
