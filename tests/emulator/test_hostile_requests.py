@@ -95,6 +95,8 @@ NAMES = [
     query=some.lists(some.tuples(some.one_of(some.sampled_from(NAMES), texts), texts), max_size=4),
     version=some.sampled_from(["v1", "v2"]),
 )
+@example(path="studies", query=[("limit", "9" * 4400)], version="v2")
+@example(path="studies", query=[("InstanceNumber", "9" * 4400), ("offset", "\u0661")], version="v1")
 @budget(150)
 def test_any_query(emulator: Target, path: str, query: list[tuple[str, str]], version: str) -> None:
     emulator.ask("GET", f"/{version}/{path}", params=query)
