@@ -17,8 +17,8 @@ What follows the command goes to the program behind it:
 
   python3 run.py lab
   python3 run.py lab --no-browser --port 9999    JupyterLab's own options
-  python3 run.py start my-lessons                what you change there, no update will overwrite
-  python3 run.py blank live                      then start live opens them
+  python3 run.py start ../my-lessons             what you change there, no update will overwrite
+  python3 run.py blank ../live                   then start ../live opens them
   python3 run.py doctor
   python3 run.py test
   python3 run.py test tests/helpers -q           pytest's own options
@@ -364,7 +364,7 @@ importlib.import_module(__name__)
 
 
 def start(arguments: list[str]) -> int:
-    folder = own_folder(arguments, "start my-lessons")
+    folder = own_folder(arguments, "start ../my-lessons")
     copy_lessons(folder)
     python = prepare(FOR_LESSONS)
     write_overrides()
@@ -376,7 +376,7 @@ def start(arguments: list[str]) -> int:
 def blank(arguments: list[str]) -> int:
     from workshop.blank import blanked  # which may be newer than Python 3.8
 
-    folder = own_folder(arguments, "blank live")
+    folder = own_folder(arguments, "blank ../live")
     copy_lessons(folder, blanked)
     say(f"To open them, type: {PYTHON_COMMAND} run.py start {arguments[0]}")
     return 0

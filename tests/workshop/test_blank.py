@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 from pathlib import Path
 
 import nbformat
@@ -73,7 +74,17 @@ def test_the_command_makes_a_folder_that_start_opens_and_overwrites_nothing(
     assert (live / "03-retrieve-wado.ipynb").read_bytes() == blanked(ROOT / "notebooks" / "03-retrieve-wado.ipynb")
 
 
-@pytest.mark.parametrize(("arguments", "words"), [([], "run.py blank live"), ([str(ROOT / "x")], "outside the course's own")])
+@pytest.mark.parametrize(("arguments", "words"), [([], "run.py blank ../live"), ([str(ROOT / "x")], "outside the course's own")])
 def test_it_needs_a_folder_outside(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run.main(["blank", *arguments]) == 1
     assert words in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize("command", ["start", "blank"])
+def test_the_folder_of_the_help_is_taken_where_it_is_typed(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run.main(["--help"])
+    example = re.search(rf"^  python3 run.py {command} (\S+)", capsys.readouterr().out, re.MULTILINE)[1]
+    monkeypatch.chdir(ROOT)
+    assert run.own_folder([example], "") == ROOT.parent / Path(example).name
