@@ -8,6 +8,7 @@
   notebooks  run the lessons again and store what they print now
   emulator   start the DICOM service emulator alone
   site       build the course and the manuals as web pages, and as a PDF
+  slides     make slides of lessons 01 to 05, as web pages
   bundle     pack the course and its packages for a room without internet
   audit      ask which vulnerabilities of the locked packages are known; this needs the network
   bench      measure speed and memory; alone it lists what can be measured
@@ -27,6 +28,7 @@ What follows the command goes to the program behind it:
   python3 run.py emulator --port 8080            the emulator's own options
   python3 run.py emulator --help                 which are listed this way
   python3 run.py bundle /media/stick/course --for all --python all
+  python3 run.py slides ../slides
   python3 run.py site --pdf                      in build/site; no network is needed once the packages are there
   python3 run.py audit -s osv                    pip-audit's own options
   python3 run.py bench multipart --quick         a benchmark's own options
@@ -441,6 +443,11 @@ def site(arguments: list[str]) -> int:
     return hand_over([str(prepare(FOR_SITE)), str(ROOT / "docs" / "build.py"), *arguments], env, folder=os.getcwd())
 
 
+def slides(arguments: list[str]) -> int:
+    command = [str(prepare(FOR_LESSONS)), str(ROOT / "workshop" / "slides.py"), *arguments]
+    return hand_over(command, environment(), folder=os.getcwd())
+
+
 def bundle(arguments: list[str]) -> int:
     python = prepare(FOR_LESSONS)
     if ask_venv("import pip") is None:  # uv makes environments without it
@@ -488,6 +495,7 @@ COMMANDS = {
     "notebooks": notebooks,
     "emulator": emulator,
     "site": site,
+    "slides": slides,
     "bundle": bundle,
     "audit": audit,
     "bench": bench,
