@@ -2,11 +2,13 @@
 
   lab        open JupyterLab on lesson 00
   start      copy the lessons to a folder of your own, and open JupyterLab there
+  blank      copy the lessons without the code of their steps, to type it in front of a room
   doctor     say what this machine has and lacks for the lessons, and what mends it
   test       run all tests, notebooks included
   notebooks  run the lessons again and store what they print now
   emulator   start the DICOM service emulator alone
   site       build the course and the manuals as web pages, and as a PDF
+  slides     make slides of lessons 01 to 05, as web pages
   bundle     pack the course and its packages for a room without internet
   audit      ask which vulnerabilities of the locked packages are known; this needs the network
   bench      measure speed and memory; alone it lists what can be measured
@@ -16,7 +18,8 @@ What follows the command goes to the program behind it:
 
   python3 run.py lab
   python3 run.py lab --no-browser --port 9999    JupyterLab's own options
-  python3 run.py start my-lessons                what you change there, no update will overwrite
+  python3 run.py start ../my-lessons             what you change there, no update will overwrite
+  python3 run.py blank ../live                   then start ../live opens them
   python3 run.py doctor
   python3 run.py test
   python3 run.py test tests/helpers -q           pytest's own options
@@ -25,6 +28,7 @@ What follows the command goes to the program behind it:
   python3 run.py emulator --port 8080            the emulator's own options
   python3 run.py emulator --help                 which are listed this way
   python3 run.py bundle /media/stick/course --for all --python all
+  python3 run.py slides ../slides
   python3 run.py site --pdf                      in build/site; no network is needed once the packages are there
   python3 run.py audit -s osv                    pip-audit's own options
   python3 run.py bench multipart --quick         a benchmark's own options
@@ -43,6 +47,7 @@ import shutil
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
@@ -361,12 +366,7 @@ importlib.import_module(__name__)
 
 
 def start(arguments: list[str]) -> int:
-    if not arguments or arguments[0].startswith("-"):
-        example = f"{PYTHON_COMMAND} run.py start my-lessons"
-        raise Stop(f"Which folder shall the lessons be copied to? For example: {example}")
-    folder = Path(arguments[0]).expanduser().resolve()
-    if folder == ROOT or ROOT in folder.parents:
-        raise Stop("Choose a folder outside the course's own, so that updates of the course cannot touch your notes.")
+    folder = own_folder(arguments, "start ../my-lessons")
     copy_lessons(folder)
     python = prepare(FOR_LESSONS)
     write_overrides()
@@ -375,8 +375,26 @@ def start(arguments: list[str]) -> int:
     return hand_over(lab_command(str(python), arguments[1:], folder, lesson), environment(), str(folder))
 
 
-def copy_lessons(folder: Path) -> None:
-    """Copy what is not there yet. What is there belongs to the learner, and stays."""
+def blank(arguments: list[str]) -> int:
+    from workshop.blank import blanked  # which may be newer than Python 3.8
+
+    folder = own_folder(arguments, "blank ../live")
+    copy_lessons(folder, blanked)
+    say(f"To open them, type: {PYTHON_COMMAND} run.py start {arguments[0]}")
+    return 0
+
+
+def own_folder(arguments: list[str], example: str) -> Path:
+    if not arguments or arguments[0].startswith("-"):
+        raise Stop(f"Which folder shall the lessons be copied to? For example: {PYTHON_COMMAND} run.py {example}")
+    folder = Path(arguments[0]).expanduser().resolve()
+    if folder == ROOT or ROOT in folder.parents:
+        raise Stop("Choose a folder outside the course's own, so that updates of the course cannot touch your notes.")
+    return folder
+
+
+def copy_lessons(folder: Path, content_of: Callable[[Path], bytes] = Path.read_bytes) -> None:
+    """Copy what is not there yet. What is there belongs to whoever made or changed it, and stays."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "helpers.py").write_text(DOOR.format(root=str(ROOT)), "utf-8")
     source = ROOT / "notebooks"
@@ -388,10 +406,10 @@ def copy_lessons(folder: Path) -> None:
         if ".ipynb_checkpoints" in path.parts:
             continue
         if target.exists():
-            kept += target.read_bytes() != path.read_bytes()
+            kept += target.read_bytes() != content_of(path)
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, target)
+        target.write_bytes(content_of(path))
         copied += 1
     say(f"{copied} files were copied to {folder}.")
     if kept:
@@ -423,6 +441,11 @@ def site(arguments: list[str]) -> int:
     # The helpers' docstrings are read from the modules themselves; a folder among the arguments is the caller's.
     env = {**environment(), "PYTHONPATH": str(ROOT)}
     return hand_over([str(prepare(FOR_SITE)), str(ROOT / "docs" / "build.py"), *arguments], env, folder=os.getcwd())
+
+
+def slides(arguments: list[str]) -> int:
+    command = [str(prepare(FOR_LESSONS)), str(ROOT / "workshop" / "slides.py"), *arguments]
+    return hand_over(command, environment(), folder=os.getcwd())
 
 
 def bundle(arguments: list[str]) -> int:
@@ -466,11 +489,13 @@ def hand_over(command: list[str], env: dict[str, str], folder: str = str(ROOT)) 
 COMMANDS = {
     "lab": lab,
     "start": start,
+    "blank": blank,
     "doctor": doctor,
     "test": test,
     "notebooks": notebooks,
     "emulator": emulator,
     "site": site,
+    "slides": slides,
     "bundle": bundle,
     "audit": audit,
     "bench": bench,

@@ -141,7 +141,7 @@ def folder() -> Finding:
             with tempfile.TemporaryFile(dir=place):
                 pass
     except OSError as error:
-        mend = "python3 run.py start my-lessons, which copies the lessons to a folder of your own."
+        mend = "python3 run.py start ../my-lessons, which copies the lessons to a folder of your own."
         return Finding("folder", False, f"it cannot be written to ({error.strerror}).", mend)
     return Finding("folder", True, "can be written to")
 
