@@ -30,7 +30,7 @@ def test_without_programs_their_tests_are_left_out_at_home_only(on_ci: bool, tmp
         "tests/clients/test_javascript.py": "nodejs npm",
         "tests/clients/test_ohif.py": "chromium npm",
         "tests/workflows": "nodejs npm",
-        "tests/workshop": "util-linux iproute2",
+        "tests/workshop/test_bundle.py": "util-linux iproute2",
         "tests/clients/test_curl.py": "curl",
     }.items():
         line = f"LEFT OUT: {tests}, since a program is missing. On Debian: sudo apt-get install {packages}"
