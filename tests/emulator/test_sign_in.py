@@ -24,6 +24,7 @@ AUDIENCE = "https://dicom.healthcareapis.azure.com"
 JSON = {"Accept": "application/dicom+json"}
 CHALLENGE = re.compile(rf'Bearer authorization_uri="[^"]+", resource_id="{AUDIENCE}", realm="{AUDIENCE}"')
 INSTANCE = "studies/1.2/series/1.3/instances/1.4"
+TOMORROW = time.time() + 86400  # far enough ahead: the tests are collected long before they run
 ROUTES = [
     ("POST", "studies"),
     ("POST", "studies/1.2"),
@@ -235,7 +236,7 @@ class TestNotSignedIn:
             {"aud": "https://dicom.healthcareapis.azure.com.evil.example"}, {"aud": ["https://management.azure.com"]},
             {"aud": None}, {"aud": 5}, {"aud": GONE}, {"iss": "somebody"}, {"iss": ["dicom-service-emulator"]},
             {"iss": GONE}, {"exp": GONE}, {"exp": None}, {"exp": "never"}, {"exp": []}, {"exp": math.inf}, {"exp": -1},
-            {"nbf": time.time() + 600}, {"nbf": "never"}, {"iat": time.time() + 600}, {"sub": 5},
+            {"nbf": TOMORROW}, {"nbf": "never"}, {"iat": TOMORROW}, {"sub": 5},
         ],
         ids=str,
     )  # fmt: skip
