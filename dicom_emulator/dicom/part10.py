@@ -1,6 +1,7 @@
 """Reading a DICOM file once, at store time, without taking its pixels into memory (PS3.10 §7, PS3.5 §7)."""
 
 import os
+import re
 import tempfile
 import zlib
 from contextlib import contextmanager
@@ -83,11 +84,14 @@ def read(source: Source) -> Part10:
     """Read the file's data set. Raises NotDicom."""
     try:
         with opened(source) as file:
-            return read_usual(file, source) or read_file(file, file.seek(0, os.SEEK_END))
+            found = read_usual(file, source) or read_file(file, file.seek(0, os.SEEK_END))
     except (NotDicom, MemoryError):
         raise
     except (Exception, RecursionError) as error:  # pydicom raises whatever its parsing runs into
         raise NotDicom(f"{type(error).__name__}: {error}") from error
+    if not re.fullmatch("[0-9.]+", found.transfer_syntax):  # it goes into headers of answers
+        raise NotDicom("the transfer syntax is no UID")
+    return found
 
 
 def read_usual(file: BinaryIO, source: Source) -> Part10 | None:

@@ -6,6 +6,7 @@ FOLDER keeps what was found to reach new code. An input that crashes is written 
 made of it.
 """
 
+import contextlib
 import json
 import sys
 import tempfile
@@ -17,8 +18,7 @@ from typing import Any
 
 def part10_target(folder: Path) -> Callable[[bytes], Any]:
     """Reading, checking, metadata and frame map, as a store does them."""
-    from dicom_emulator.archive.ingest import described, new_instance
-    from dicom_emulator.dicom import frames, part10
+    from dicom_emulator.dicom import dicom_json, frames, part10
     from dicom_emulator.dicom.validation import validate
 
     path = folder / "file"
@@ -31,13 +31,10 @@ def part10_target(folder: Path) -> Callable[[bytes], Any]:
             return
         for strict in (False, True):
             verdict = validate(file, None, strict)
-            described(file, verdict)
-            try:
-                new = new_instance(file, path, verdict)
-            except part10.NotDicom:
-                return
-            json.loads(new.metadata.encode("utf-8"), parse_constant=refuse)
-            frames.from_text(new.frames)
+            metadata = dicom_json.to_json(file, without=verdict.dropped)
+            json.loads(metadata.encode("utf-8"), parse_constant=refuse)
+        with path.open("rb") as source, contextlib.suppress(part10.NotDicom):
+            frames.from_text(frames.to_text(frames.locate(source, file)))
 
     return target
 

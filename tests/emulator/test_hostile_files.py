@@ -37,6 +37,7 @@ from tests.emulator.storing import VERSIONS, failed, stored
 
 MIB = 1024 * 1024
 MOST_MEMORY, MOST_OF_A_CODEC = 1024 * MIB, 4096 * MIB  # bytes that these cases may make a process take
+PLACE_HOLDER = "1.2.840.10008.1.2.1.0.0.0"  # a transfer syntax
 EMPTY_ITEM = item(b"")
 LONGER = struct.pack("<HH2sHL", 0x9, 0x1001, b"OB", 0, 0xFFFFFFFE)
 SEQUENCE_END = struct.pack("<HHL", 0xFFFE, 0xE0DD, 0)
@@ -142,6 +143,16 @@ def test_no_length_of_an_item_leads_astray(emulator: Victim, length: int, versio
     lying = struct.pack("<HHL", 0xFFFE, 0xE000, length) + element(0x00080100, "SH", b"CODE")
     for after in (b"", SEQUENCE_END, item(b"")):
         store_and_use(emulator, raw_instance({"ProcedureCodeSequence": lying + after}), version)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize(
+    "syntax", ["1.2\r\nX-Injected: yes", "1.\x1f2", "\x93", "1.2; a=b", 'x"', "1.2\\1.3"], ids=repr
+)
+def test_a_transfer_syntax_adds_no_header(emulator: Victim, syntax: str, version: str) -> None:
+    file = raw_instance(transfer_syntax=PLACE_HOLDER)
+    content = syntax.encode("latin-1").ljust(len(PLACE_HOLDER), b"\0")
+    assert store_and_use(emulator, file.replace(PLACE_HOLDER.encode(), content), version) == 409
 
 
 # Files that are small and claim to be large. The emulator is a process of its own, so that its memory can be looked at.
