@@ -22,6 +22,7 @@ from dicom_emulator.wire import json_body
 from tests.emulator.conftest import Service
 from tests.emulator.dicom_files import instance, multipart, path, split_multipart
 from tests.emulator.pictures import compress
+from tests.emulator.sockets import answer
 from tests.emulator.storing import DICOM_JSON, post, stored
 
 SOON = 60
@@ -42,15 +43,6 @@ def connect(url: str, sent: str | bytes = b"") -> socket.socket:
     client = socket.create_connection((urlsplit(url).hostname, urlsplit(url).port), timeout=SOON)
     client.sendall(sent.encode() if isinstance(sent, str) else sent)
     return client
-
-
-def answer(client: socket.socket) -> bytes:
-    """All that comes until the server hangs up."""
-    received = b""
-    with contextlib.suppress(ConnectionError):
-        while piece := client.recv(65536):
-            received += piece
-    return received
 
 
 def asked(server: dicom_emulator.RunningServer, head: str) -> bytes:

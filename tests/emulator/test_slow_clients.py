@@ -19,6 +19,7 @@ from benchmarks.load import Emulator, emulator
 from dicom_emulator import connection, limits, middleware
 from tests.emulator.conftest import session
 from tests.emulator.dicom_files import instance, multipart, path
+from tests.emulator.sockets import answer
 
 EACH = 40  # slow clients of each kind: more than there are worker threads (at most 32)
 SOON = 20  # seconds in which what shall happen has happened, also on a machine that is busy
@@ -210,15 +211,6 @@ def short(monkeypatch: pytest.MonkeyPatch) -> Iterator[dicom_emulator.RunningSer
     monkeypatch.setattr(middleware, "PATIENCE", 0.3)
     with dicom_emulator.running(sign_in=False) as found:
         yield found
-
-
-def answer(client: socket.socket) -> bytes:
-    """All that comes until the server hangs up."""
-    received = b""
-    with contextlib.suppress(ConnectionError):
-        while piece := client.recv(65536):
-            received += piece
-    return received
 
 
 @pytest.mark.parametrize("sent", [b"", b"GET", HEAD, HEAD + b"X-Endless: "], ids=["nothing", "a word", "half", "more"])
