@@ -9,6 +9,7 @@
   emulator   start the DICOM service emulator alone
   site       build the course and the manuals as web pages, and as a PDF
   slides     make slides of lessons 01 to 05, as web pages
+  hub        give a whole room the course in the browser, from this machine (Linux, macOS)
   bundle     pack the course and its packages for a room without internet
   audit      ask which vulnerabilities of the locked packages are known; this needs the network
   bench      measure speed and memory; alone it lists what can be measured
@@ -28,6 +29,7 @@ What follows the command goes to the program behind it:
   python3 run.py emulator --port 8080            the emulator's own options
   python3 run.py emulator --help                 which are listed this way
   python3 run.py bundle /media/stick/course --for all --python all
+  python3 run.py hub ../room --port 8000         homes of the learners; JupyterHub's own options
   python3 run.py slides ../slides
   python3 run.py site --pdf                      in build/site; no network is needed once the packages are there
   python3 run.py audit -s osv                    pip-audit's own options
@@ -54,11 +56,14 @@ ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 STAMP = VENV / "run-stamp.json"
 LOG = VENV / "install.log"
+LAB = ROOT / "helpers" / "lab"  # what Jupyter's server reads: the tile that leads to the emulator
+HUB = ROOT / "workshop" / "hub"
 WHEELS = ROOT / "wheels"  # in a course that `run.py bundle` has packed: all packages, so that no network is needed
 OLDEST_PYTHON = (3, 11)
 FIRST_LESSON = "notebooks/00-start-here.ipynb"
 FOR_LESSONS = ["requirements.txt"]
 FOR_SITE = ["requirements.txt", "docs/requirements.txt"]
+FOR_HUB = ["requirements.txt", "workshop/hub/requirements.txt"]
 FOR_TESTS = ["requirements.txt", "tests/requirements.txt"]
 PYTHON_COMMAND = "py" if os.name == "nt" else "python3"
 
@@ -316,10 +321,14 @@ def explain_os_error(error: OSError) -> str:
 
 
 def environment() -> dict[str, str]:
-    """This process's environment, without what would lead Python or matplotlib away from .venv and the lessons."""
+    """This process's environment, without what would lead Python or matplotlib away from .venv and the lessons.
+
+    With a tile in JupyterLab that leads to the emulator.
+    """
     env = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME", "MPLBACKEND")}
     past_proxy = [env.get("no_proxy") or env.get("NO_PROXY"), "127.0.0.1,localhost"]
     env["no_proxy"] = env["NO_PROXY"] = ",".join(filter(None, past_proxy))
+    env["JUPYTER_CONFIG_PATH"] = os.pathsep.join(filter(None, [str(LAB), env.get("JUPYTER_CONFIG_PATH")]))
     return env
 
 
@@ -384,9 +393,11 @@ def blank(arguments: list[str]) -> int:
     return 0
 
 
-def own_folder(arguments: list[str], example: str) -> Path:
+def own_folder(
+    arguments: list[str], example: str, question: str = "Which folder shall the lessons be copied to?"
+) -> Path:
     if not arguments or arguments[0].startswith("-"):
-        raise Stop(f"Which folder shall the lessons be copied to? For example: {PYTHON_COMMAND} run.py {example}")
+        raise Stop(f"{question} For example: {PYTHON_COMMAND} run.py {example}")
     folder = Path(arguments[0]).expanduser().resolve()
     if folder == ROOT or ROOT in folder.parents:
         raise Stop("Choose a folder outside the course's own, so that updates of the course cannot touch your notes.")
@@ -448,6 +459,34 @@ def slides(arguments: list[str]) -> int:
     return hand_over(command, environment(), folder=os.getcwd())
 
 
+def hub(arguments: list[str]) -> int:
+    folder = own_folder(arguments, "hub ../room", "Which folder shall hold what the learners keep?")
+    if len(os.environ.get("WORKSHOP_PASSWORD", "")) < 8:
+        raise Stop("Choose a password for all learners, of 8 characters or more, and set it: export WORKSHOP_PASSWORD=…")
+    python = prepare(FOR_HUB)
+    write_overrides()
+    install_hub_proxy()
+    folder.mkdir(parents=True, exist_ok=True)
+    command = [str(python), "-m", "jupyterhub", f"--config={HUB / 'jupyterhub_config.py'}", *arguments[1:]]
+    return hand_over(command, {**environment(), "WORKSHOP_FOLDER": str(folder)}, folder=str(folder))
+
+
+def install_hub_proxy() -> None:
+    """npm's configurable-http-proxy, which JupyterHub needs, as package-lock.json has it."""
+    npm, lock, installed = shutil.which("npm"), HUB / "package-lock.json", HUB / "node_modules" / ".package-lock.json"
+    if installed.exists() and installed.stat().st_mtime >= lock.stat().st_mtime:
+        return
+    if not npm:
+        raise Stop("JupyterHub needs Node.js and npm. On Debian or Ubuntu: sudo apt-get install nodejs npm")
+    say("Installing the proxy that stands before JupyterHub.")
+    done = subprocess.run(
+        [npm, "ci", "--ignore-scripts", "--prefer-offline", "--no-audit", "--no-fund"],
+        cwd=str(HUB), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, errors="replace",
+    )  # fmt: skip
+    if done.returncode != 0:
+        raise Stop(f"npm could not install it: {done.stdout.strip()}")
+
+
 def bundle(arguments: list[str]) -> int:
     python = prepare(FOR_LESSONS)
     if ask_venv("import pip") is None:  # uv makes environments without it
@@ -496,6 +535,7 @@ COMMANDS = {
     "emulator": emulator,
     "site": site,
     "slides": slides,
+    "hub": hub,
     "bundle": bundle,
     "audit": audit,
     "bench": bench,

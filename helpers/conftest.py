@@ -8,6 +8,10 @@ from pydicom.dataset import Dataset
 from helpers.multipart import encode_multipart_related
 
 
+# A file of settings, for Jupyter's server alone.
+collect_ignore = ["lab/jupyter_server_config.py"]
+
+
 class ExampleCredential:
     def get_token(self, *scopes: str) -> AccessToken:
         return AccessToken("example", 4_000_000_000)

@@ -1,5 +1,6 @@
 """start_lesson(): a session that is signed in to a DICOM service in a known state."""
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,7 +40,8 @@ class Lesson:
     """What a lesson works with.
 
     `client` is a requests.Session that is signed in, `credential` what it is signed in with; `service_url` has no
-    version in it, `base_url` has; `stored` names the samples that are on the server; `sample_dcms` is their folder.
+    version in it, `base_url` has; `stored` names the samples that are on the server; `sample_dcms` is their folder;
+    `partition` is the one that DICOM_PARTITION names, for a service that a whole class shares.
     """
 
     name: str
@@ -49,10 +51,12 @@ class Lesson:
     stored: Sequence[str] = ()
     version: int = 2
     sample_dcms: Path = SAMPLE_DCMS
+    partition: str = ""
 
     @property
     def base_url(self) -> str:
-        return f"{self.service_url}/v{self.version}"
+        below = f"/partitions/{self.partition}" if self.partition else ""
+        return f"{self.service_url}/v{self.version}{below}"
 
     def client_as(self, role: str) -> LessonSession:
         """A session that is signed in with another role of the emulator: `reader` or `owner`.
@@ -78,6 +82,8 @@ class Lesson:
             f"signed in with {type(self.credential).__name__}",
             f"stored: {', '.join(self.stored) or 'nothing'}",
         ]
+        if self.partition:
+            facts.insert(3, f"partition {self.partition}")
         if self.client.allow:
             facts.append(f"uploads allowed: {self.client.allow}")
         return " · ".join(facts)
@@ -98,11 +104,16 @@ def start_lesson(name: str, instances: Iterable[str] = (), allow: str | None = N
     service_url = choose_service()
     credential = DefaultAzureCredential()
     client = LessonSession(BearerAuth(credential), None if allow is None else in_words(allow))
-    lesson = Lesson(name, service_url, client, credential, [path.stem for path in samples])
+    lesson = Lesson(name, service_url, client, credential, [path.stem for path in samples], partition=chosen_partition())
     expect_dicom_service(lesson)
     empty_tutorial_study(lesson)
     store(lesson, samples)
     return lesson
+
+
+def chosen_partition() -> str:
+    """The partition that DICOM_PARTITION names, of the service that DICOM_SERVICE_URL names; an emulator of one's own has none."""
+    return os.environ.get("DICOM_PARTITION", "").strip() if os.environ.get("DICOM_SERVICE_URL", "").strip() else ""
 
 
 def sample_path(name: str) -> Path:

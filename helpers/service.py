@@ -19,10 +19,12 @@ from azure.identity import DefaultAzureCredential
 
 from helpers.auth import EMULATOR_TOKEN_PATH, is_this_machine
 from helpers.errors import HelperError
+from helpers.lab import emulators
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 START_TIMEOUT = 60  # seconds for the emulator, on a machine that is busy with a whole class
 NOT_PROXIED = ("127.0.0.1", "localhost", "::1")
+NAMES_OF_THIS_MACHINE = "DICOM_EMULATOR_ALLOWED_HOST"
 IDENTITY = ("IDENTITY_ENDPOINT", "IDENTITY_HEADER", "AZURE_TOKEN_CREDENTIALS")
 
 
@@ -119,6 +121,8 @@ def own_emulator() -> str:
     if _emulator is None or not _emulator.is_running():
         _emulator = EmulatorProcess()
         atexit.register(_emulator.stop)
+        noted = emulators.note(urlsplit(_emulator.url).port, _emulator.process.pid)
+        atexit.register(noted.unlink, missing_ok=True)
     if _identity_before is None:
         _identity_before = {name: os.environ.get(name) for name in IDENTITY}
     endpoint = _emulator.url + EMULATOR_TOKEN_PATH
@@ -153,7 +157,11 @@ class EmulatorProcess:
             stderr=self.log,
             cwd=REPOSITORY,
             # settings of some other emulator, such as a data folder, are not meant for this one
-            env={name: value for name, value in os.environ.items() if not name.startswith("DICOM_EMULATOR_")},
+            env={
+                name: value
+                for name, value in os.environ.items()
+                if not name.startswith("DICOM_EMULATOR_") or name == NAMES_OF_THIS_MACHINE
+            },
             start_new_session=True,
             creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),  # the same for Windows
         )

@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -13,7 +14,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, FrameLocator, Page, expect
 
 from dicom_emulator.server import environment
 from tests.copies import copy_repository, free_port, run_of
@@ -290,6 +291,67 @@ def test_the_emulators_page_shows_the_requests_of_a_notebook_while_it_runs(brows
         assert lesson.returncode == 0, said.decode()
         page.goto(f"{service.url}/_emulator/#/studies")
         expect(page.locator(".row")).to_contain_text("Anony Mous")
+
+
+def test_a_tile_opens_the_page_of_the_lessons_emulator(page: Page, lab: str) -> None:
+    """What is stored, the live log, a fault and a reset, all through the proxy of JupyterLab's server."""
+    close_kernels(lab)
+    page.goto(f"{lab}/lab?token={TOKEN}&reset")
+    choose_tile(page)
+    emulator = page.frame_locator("iframe")
+    expect(emulator.locator("body")).to_contain_text("No emulator is running.")
+
+    open_lesson(page, lab, "02-store-stow")
+    run_all(page, len(code_cells(read(ROOT / "notebooks" / "02-store-stow.ipynb"))))
+    page.get_by_title("New Launcher").first.click()
+    choose_tile(page)
+    expect(emulator.locator(".row")).to_contain_text("Anony Mous")
+    assert instances_of(proxied_emulator(page)) > 0
+    emulator.get_by_role("link", name="Requests").click()
+    stores = emulator.locator(".exchange summary", has_text="POST")
+    expect(stores.first).to_be_visible()
+    direct = proxied_emulator(page)
+    assert requests.get(f"{direct}/v2/studies/asked-past-the-page", timeout=10).status_code == 401
+    expect(emulator.locator(".exchange summary", has_text="asked-past-the-page")).to_be_visible()
+    emulator.get_by_role("link", name="Faults").click()
+    emulator.get_by_role("button", name="Next request fails").click()
+    expect(emulator.locator(".plain")).to_contain_text("0 seen so far")
+    assert len(requests.get(f"{direct}/_emulator/faults", timeout=10).json()) == 1
+    reset(emulator)
+    assert instances_of(direct) == 0
+    assert requests.get(f"{direct}/_emulator/faults", timeout=10).json() == []
+
+    open_lesson(page, lab, "04-search-qido")
+    choose(page, "Run", "Run All Cells")
+    expect(page.locator(".jp-OutputArea-output", has_text="Lesson 04")).to_be_visible()
+    page.get_by_title("New Launcher").first.click()
+    choose_tile(page)
+    expect(emulator.get_by_role("listitem")).to_have_text(["04-search-qido", "02-store-stow"])
+    emulator.get_by_role("link", name="04-search-qido").click()
+    expect(emulator.locator(".row")).to_contain_text("Anony Mous")
+    assert proxied_emulator(page) != direct
+
+
+def choose_tile(page: Page) -> None:
+    page.locator(".jp-LauncherCard", has_text="DICOM emulator").click()
+
+
+def proxied_emulator(page: Page) -> str:
+    """Where the emulator itself is that JupyterLab shows through its proxy."""
+    address = next(found for frame in page.frames if (found := re.search(r"/proxy/(\d+)/_emulator/", frame.url)))
+    return f"http://127.0.0.1:{address[1]}"
+
+
+def instances_of(emulator: str) -> int:
+    (partition,) = requests.get(f"{emulator}/_emulator/summary", timeout=10).json()["partitions"]
+    return partition["instances"]
+
+
+def reset(emulator: FrameLocator) -> None:
+    emulator.get_by_role("link", name="Reset").click()
+    emulator.get_by_role("button", name="Reset …").click()
+    emulator.get_by_role("dialog").get_by_role("button", name="Reset").click()
+    expect(emulator.locator("#notice")).to_have_text("Everything is as at the start.")
 
 
 def test_the_file_browser_shows_the_repository(page: Page) -> None:
