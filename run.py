@@ -350,11 +350,15 @@ def learner_environment() -> dict[str, str]:
 
 
 def lab_command(python: str, arguments: list[str], folder: Path = ROOT, lesson: str = FIRST_LESSON) -> list[str]:
-    is_root = hasattr(os, "geteuid") and os.geteuid() == 0
     return [
         python, "-m", "jupyterlab", f"--ServerApp.root_dir={folder}", f"--LabApp.default_url=/lab/tree/{lesson}",
-        *(["--allow-root"] if is_root else []), *arguments,
+        *as_root(), *arguments,
     ]  # fmt: skip
+
+
+def as_root() -> list[str]:
+    """What Jupyter's server wants to be told before it runs as root."""
+    return ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
 
 
 def lab(arguments: list[str]) -> int:
@@ -467,8 +471,15 @@ def hub(arguments: list[str]) -> int:
     write_overrides()
     install_hub_proxy()
     folder.mkdir(parents=True, exist_ok=True)
-    command = [str(python), "-m", "jupyterhub", f"--config={HUB / 'jupyterhub_config.py'}", *arguments[1:]]
-    return hand_over(command, {**environment(), "WORKSHOP_FOLDER": str(folder)}, folder=str(folder))
+    return hand_over(hub_command(str(python), arguments[1:]), hub_environment(folder), str(folder))
+
+
+def hub_command(python: str, arguments: list[str]) -> list[str]:
+    return [python, "-m", "jupyterhub", f"--config={HUB / 'jupyterhub_config.py'}", *arguments]
+
+
+def hub_environment(folder: Path) -> dict[str, str]:
+    return {**environment(), "WORKSHOP_FOLDER": str(folder)}
 
 
 def install_hub_proxy() -> None:

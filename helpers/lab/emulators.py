@@ -47,7 +47,9 @@ def folder() -> Path:
 
 def note(port: int, process: int) -> Path:
     """Write down that this kernel's emulator listens on `port`; returns the file, to be removed at its end."""
-    lesson = Path(os.environ.get("JPY_SESSION_NAME", "")).stem or "a program of your own"  # Jupyter's name of the notebook
+    lesson = (
+        Path(os.environ.get("JPY_SESSION_NAME", "")).stem or "a program of your own"
+    )  # Jupyter's name of the notebook
     path = folder() / f"{process}.json"
     with suppress(OSError, psutil.Error):  # a lesson goes on without the tile
         started = psutil.Process(process).create_time()

@@ -3,7 +3,6 @@
 import base64
 import json
 import os
-import re
 import subprocess
 import sys
 import time
@@ -14,9 +13,10 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
-from playwright.sync_api import Browser, FrameLocator, Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from dicom_emulator.server import environment
+from tests.browser.lab import ALL_CELLS, TROUBLE, choose, choose_tile, instances_of, proxied_emulator, reset, run_all
 from tests.copies import copy_repository, free_port, run_of
 from tests.emulator.storing import own_emulator
 from tests.notebooks.outputs import png_images, unequal
@@ -25,8 +25,6 @@ from tests.test_repository import ROOT
 
 TOKEN = "browser-test"
 SECONDS = 60
-# Cells out of sight are left out of the page unless JupyterLab is told otherwise; the test looks at all of them.
-ALL_CELLS = {"windowingMode": "none"}
 LESSONS = [path.stem for path in sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))]
 # Texts whose colour is too near to what lies behind them: [[text, colour, ground, ratio], …].
 FAINT = """selector => {
@@ -55,7 +53,6 @@ FAINT = """selector => {
     }
     return faint;
 }"""
-TROUBLE = '[data-mime-type="application/vnd.jupyter.stderr"], [data-mime-type="application/vnd.jupyter.error"]'
 
 
 @pytest.fixture(scope="module")
@@ -144,17 +141,6 @@ def open_lesson(page: Page, lab: str, name: str) -> None:
     page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
     choose(page, "Edit", "Clear Outputs of All Cells")
     expect(page.locator(".jp-OutputArea-output")).to_have_count(0)
-
-
-def run_all(page: Page, cells: int) -> None:
-    """Run All, until the last of so many code cells has its number."""
-    choose(page, "Run", "Run All Cells")
-    expect(page.locator(".jp-CodeCell .jp-InputPrompt").nth(cells - 1)).to_have_text(f"[{cells}]:")
-
-
-def choose(page: Page, menu: str, item: str) -> None:
-    page.get_by_role("menuitem", name=menu, exact=True).click()
-    page.get_by_role("menuitem", name=item, exact=True).click()
 
 
 def close_kernels(lab: str) -> None:
@@ -330,28 +316,6 @@ def test_a_tile_opens_the_page_of_the_lessons_emulator(page: Page, lab: str) -> 
     emulator.get_by_role("link", name="04-search-qido").click()
     expect(emulator.locator(".row")).to_contain_text("Anony Mous")
     assert proxied_emulator(page) != direct
-
-
-def choose_tile(page: Page) -> None:
-    page.locator(".jp-LauncherCard", has_text="DICOM emulator").click()
-
-
-def proxied_emulator(page: Page) -> str:
-    """Where the emulator itself is that JupyterLab shows through its proxy."""
-    address = next(found for frame in page.frames if (found := re.search(r"/proxy/(\d+)/_emulator/", frame.url)))
-    return f"http://127.0.0.1:{address[1]}"
-
-
-def instances_of(emulator: str) -> int:
-    (partition,) = requests.get(f"{emulator}/_emulator/summary", timeout=10).json()["partitions"]
-    return partition["instances"]
-
-
-def reset(emulator: FrameLocator) -> None:
-    emulator.get_by_role("link", name="Reset").click()
-    emulator.get_by_role("button", name="Reset …").click()
-    emulator.get_by_role("dialog").get_by_role("button", name="Reset").click()
-    expect(emulator.locator("#notice")).to_have_text("Everything is as at the start.")
 
 
 def test_the_file_browser_shows_the_repository(page: Page) -> None:

@@ -58,7 +58,7 @@ c.JupyterHub.services = [
 c.JupyterHub.spawner_class = "simple"
 c.SimpleLocalProcessSpawner.home_dir_template = str(FOLDER / "homes" / "{username}")
 c.Spawner.cmd = [sys.executable, "-m", "jupyterhub.singleuser"]
-c.Spawner.args = [f"--MappingKernelManager.cull_idle_timeout={HOUR}"]
+c.Spawner.args = [f"--MappingKernelManager.cull_idle_timeout={HOUR}", *run.as_root()]
 c.Spawner.notebook_dir = "~/lessons"
 c.Spawner.default_url = f"/lab/tree/{Path(run.FIRST_LESSON).name}"
 c.Spawner.http_timeout = c.Spawner.start_timeout = 120  # when the whole class comes in at once
