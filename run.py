@@ -518,7 +518,8 @@ def bench(arguments: list[str]) -> int:
         return 0 if arguments else 2
     if arguments[0] not in files:
         raise Stop(f"There is no benchmark {arguments[0]!r}. There are {', '.join(files)}.")
-    return hand_over([str(prepare(FOR_TESTS)), "-m", f"benchmarks.{arguments[0]}", *arguments[1:]], environment())
+    env = {**environment(), "PYTHONPATH": str(ROOT / "benchmarks")}  # what several of them use lies beside them
+    return hand_over([str(prepare(FOR_TESTS)), "-m", f"benchmarks.{arguments[0]}", *arguments[1:]], env)
 
 
 def hand_over(command: list[str], env: dict[str, str], folder: str = str(ROOT)) -> int:

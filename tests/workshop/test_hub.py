@@ -30,7 +30,7 @@ PASSWORD = "eight-or-more"
 LEARNERS = ("anna", "ben")
 LESSON = "02-store-stow"
 CELLS = len(code_cells(read(ROOT / "notebooks" / f"{LESSON}.ipynb")))
-SECONDS = 30
+SECONDS = 60
 
 
 class Hub(NamedTuple):
