@@ -338,7 +338,7 @@ def learner_environment() -> dict[str, str]:
     But for one thing: no times are shown, since what lessons print is stored and compared.
     """
     leading_elsewhere = (
-        "DICOM_SERVICE_URL", "IDENTITY_ENDPOINT", "IDENTITY_HEADER", "AZURE_TOKEN_CREDENTIALS",
+        "DICOM_SERVICE_URL", "DICOM_PARTITION", "IDENTITY_ENDPOINT", "IDENTITY_HEADER", "AZURE_TOKEN_CREDENTIALS",
         "ORTHANC_URL", "DICOM_EXPORT_CONTAINER",
     )  # fmt: skip
     left = {

@@ -1,8 +1,8 @@
 """How many learners one machine carries: each runs lessons 01 to 05, with kernels and emulators of their own.
 
 In each turn so many learners run the lessons' cells through nbclient, and the time is noted that each waits for a cell.
-`factor` is the sum of those times by the sum for the same cells when one learner is alone: 2 means that a cell takes
-twice as long. Cells that start an emulator and load the packages are among them.
+`factor` is the sum of those times by the sum for the same cells of one learner alone, who runs them just before: 2 means
+that a cell takes twice as long. Cells that start an emulator and load the packages are among them.
 
 Two models of a class:
 without a pause: everybody runs all cells one after the other, from lesson 01 to 05. This is the worst case.
@@ -10,7 +10,7 @@ with a pause: everybody is somewhere in one of the lessons, and reads before eac
 --pause, for --seconds. A real class has the lessons' own 140 minutes for their cells, which is a pause of 90 seconds: as
 many cells a second come from a class that is 90 / --pause times as large.
 
-Memory is the proportional share (PSS) of a kernel and of its emulator at the end of a lesson, and of a JupyterLab server.
+Processor time is that of kernels and emulators from their start to the end of the lesson. Memory is the proportional share (PSS) of a kernel and of its emulator at the end of a lesson, and of a JupyterLab server.
 The browsers are not counted: they are on the learners' machines. Nor is the work of the Lab servers, for which nbclient
 stands in. Linux only.
 """
@@ -32,6 +32,7 @@ import psutil
 import requests
 
 import run
+from side_by_side.servers import commit
 from tests.copies import free_port
 from tests.notebooks.store import Client, code_cells, read
 
@@ -58,6 +59,7 @@ class Room:
         self.waits: dict[Cell, list[float]] = defaultdict(list)  # seconds, for each learner who ran the cell
         self.kernels: list[int] = []  # bytes of memory, for each lesson that was ended
         self.emulators: list[int] = []
+        self.processor_seconds = 0.0
 
     async def hold(self) -> float:
         """Everybody learns; how many seconds it took since all had begun."""
@@ -99,15 +101,21 @@ class Room:
             emulators = [child for child in kernel.children(recursive=True) if "dicom_emulator" in child.cmdline()]
             self.kernels.append(share(kernel))
             self.emulators.extend(map(share, emulators))
+            self.processor_seconds += sum(map(processor_seconds, [kernel, *emulators]))
 
 
 def share(process: psutil.Process) -> int:
     return process.memory_full_info().pss
 
 
-def factor(waits: Mapping[Cell, list[float]], alone: Mapping[Cell, float]) -> float:
+def processor_seconds(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return times.user + times.system
+
+
+def factor(waits: Mapping[Cell, list[float]], alone: Mapping[Cell, list[float]]) -> float:
     """How much longer a cell takes than when one learner is alone, over all that were waited for."""
-    return sum(map(sum, waits.values())) / sum(alone[cell] * len(seconds) for cell, seconds in waits.items())
+    return sum(map(sum, waits.values())) / sum(alone[cell][0] * len(seconds) for cell, seconds in waits.items())
 
 
 def lab_share() -> int:
@@ -135,38 +143,43 @@ def ask(url: str) -> None:
 
 
 def measure(options: argparse.Namespace) -> list[str]:
-    env = run.learner_environment()
-    rooms = [Room(1, env) for _ in range(1 if options.quick else 2)]
-    for room in rooms:
-        asyncio.run(room.hold())
-    alone = {cell: min(room.waits[cell][0] for room in rooms) for cell in rooms[0].waits}
-    lines = [
-        f"{os.cpu_count()} processors. Lessons 01 to 05 have {len(alone)} code cells, and one learner alone waits "
-        f"{sum(alone.values()):.1f} s for all of them.",
-        "",
-    ]
+    env, tables, rooms = run.learner_environment(), [], []
+
+    def held(learners: int, pause: float = 0, seconds: float = math.inf) -> tuple[Room, float]:
+        rooms.append(Room(learners, env, pause, seconds))
+        return rooms[-1], asyncio.run(rooms[-1].hold())
+
+    held(1)  # so that compiled modules are there, and files in memory
     for pause, seconds, counts in ((0, math.inf, options.learners), (options.pause, options.seconds, options.pausing)):
         title = f"with a pause of {pause:g} s" if pause else "without a pause"
-        lines += [f"| learners, {title} | cells a second | a cell takes | 95 of 100 within | factor |"]
-        lines += ["| ---: " * 5 + "|"]
+        tables += [f"| learners, {title} | cells a second | a cell takes | 95 of 100 within | factor |"]
+        tables += ["| ---: " * 5 + "|"]
         for learners in counts:
-            room = Room(learners, env, pause, seconds)
-            took = asyncio.run(room.hold())
-            lines.append(row(room, took, alone))
-            print(lines[-1], file=sys.stderr, flush=True)
-            rooms.append(room)
-        lines.append("")
+            alone, _ = held(1)
+            tables.append(row(*held(learners, pause, seconds), alone))
+            print(tables[-1], file=sys.stderr, flush=True)
+        tables.append("")
+    alone = [room for room in rooms if room.everybody.parties == 1]
     kernels = [one for room in rooms for one in room.kernels]
     emulators = [one for room in rooms for one in room.emulators]
-    return [*lines, memory(lab_share(), statistics.median(kernels), statistics.median(emulators))]
+    return [
+        f"Commit {commit(ROOT)}, {os.cpu_count()} processors.",
+        "",
+        *tables,
+        f"One learner alone: {len(alone[0].waits)} code cells, for which the fastest of {len(alone)} waited "
+        f"{min(sum(map(sum, room.waits.values())) for room in alone):.1f} s; "
+        f"{statistics.median(room.processor_seconds for room in alone):.1f} s of processor time.",
+        "",
+        memory(lab_share(), statistics.median(kernels), statistics.median(emulators)),
+    ]
 
 
-def row(room: Room, took: float, alone: Mapping[Cell, float]) -> str:
+def row(room: Room, took: float, alone: Room) -> str:
     waited = [one for each in room.waits.values() for one in each]
     slowest = statistics.quantiles(waited, n=20)[-1]
     return (
         f"| {room.everybody.parties} | {len(waited) / took:.1f} | {statistics.mean(waited):.2f} s | {slowest:.2f} s "
-        f"| {factor(room.waits, alone):.2f} |"
+        f"| {factor(room.waits, alone.waits):.2f} |"
     )
 
 

@@ -104,7 +104,11 @@ def start_lesson(name: str, instances: Iterable[str] = (), allow: str | None = N
     service_url = choose_service()
     credential = DefaultAzureCredential()
     client = LessonSession(BearerAuth(credential), None if allow is None else in_words(allow))
-    lesson = Lesson(name, service_url, client, credential, [path.stem for path in samples], partition=chosen_partition())
+    lesson = Lesson(
+        name, service_url, client, credential, [path.stem for path in samples], partition=chosen_partition()
+    )
+    if lesson.partition:
+        make_partition(lesson)
     expect_dicom_service(lesson)
     empty_tutorial_study(lesson)
     store(lesson, samples)
@@ -112,7 +116,7 @@ def start_lesson(name: str, instances: Iterable[str] = (), allow: str | None = N
 
 
 def chosen_partition() -> str:
-    """The partition that DICOM_PARTITION names, of the service that DICOM_SERVICE_URL names; an emulator of one's own has none."""
+    """The partition that DICOM_PARTITION names, of a service that is named as well; one's own emulator has none."""
     return os.environ.get("DICOM_PARTITION", "").strip() if os.environ.get("DICOM_SERVICE_URL", "").strip() else ""
 
 
@@ -143,6 +147,16 @@ def expect_dicom_service(lesson: Lesson) -> None:
         f"{response.status_code} {content_type or 'and no content type'}. DICOM_SERVICE_URL should be the service URL "
         "of the portal, such as https://….dicom.azurehealthcareapis.com; without it, the emulator is used."
     )
+
+
+def make_partition(lesson: Lesson) -> None:
+    """Store a sample, whichever, since the first store makes a partition, and until then there is none to be asked."""
+    body = MultipartRelatedStream([sample_path("blue-circle")])
+    headers = {"Content-Type": body.content_type, "Accept": DICOM_JSON}
+    response = lesson.client.post(f"{lesson.base_url}/studies", data=body, headers=headers)
+    check_permission(lesson, response, "store a sample")
+    if response.status_code not in (200, 409):  # it was there already
+        raise unexpected(lesson, f"storing a sample in the partition {lesson.partition}", response)
 
 
 def empty_tutorial_study(lesson: Lesson) -> None:

@@ -474,9 +474,33 @@ def test_bench_lists_what_can_be_measured(capsys: pytest.CaptureFixture[str]) ->
 def test_bench_hands_its_options_over(monkeypatch: pytest.MonkeyPatch) -> None:
     commands = []
     monkeypatch.setattr(run, "prepare", lambda locks: Path("python"))
-    monkeypatch.setattr(run, "hand_over", lambda command, env: commands.append(command) or 0)
+    monkeypatch.setattr(run, "hand_over", lambda command, env: commands.append((command, env)) or 0)
     assert run.main(["bench", "multipart", "--quick"]) == 0
-    assert commands == [["python", "-m", "benchmarks.multipart", "--quick"]]
+    ((command, env),) = commands
+    assert command == ["python", "-m", "benchmarks.multipart", "--quick"]
+    for name in ("server", "times", "room"):
+        help = [sys.executable, "-m", f"benchmarks.{name}", "--help"]
+        assert subprocess.run(help, cwd=run.ROOT, env=env, capture_output=True).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "password", "words"),
+    [
+        ([], "eight-or-more", "Which folder shall hold what the learners keep?"),
+        (["notebooks"], "eight-or-more", "outside the course's own"),
+        (["../room"], "short", "export WORKSHOP_PASSWORD"),
+    ],
+)
+def test_hub_needs_a_folder_and_a_password(clone: Clone, arguments: list[str], password: str, words: str) -> None:
+    done = clone.run("hub", *arguments, WORKSHOP_PASSWORD=password)
+    assert done.returncode == 1 and words in one_paragraph(done)
+
+
+def test_hub_names_what_it_lacks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(run, "HUB", tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(run.Stop, match="apt-get install nodejs npm"):
+        run.install_hub_proxy()
 
 
 # The environment of what is started

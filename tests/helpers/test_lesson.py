@@ -173,6 +173,37 @@ def tour(capsys: pytest.CaptureFixture[str]) -> str:
     return capsys.readouterr().out
 
 
+def test_a_class_shares_a_service_and_has_partitions(environment: pytest.MonkeyPatch) -> None:
+    emulator = EmulatorProcess("--partitions")
+    try:
+        environment.setenv("DICOM_SERVICE_URL", emulator.url)
+        environment.setenv("IDENTITY_ENDPOINT", f"{emulator.url}/_emulator/identity/token")
+        environment.setenv("IDENTITY_HEADER", "owner")
+        environment.setenv("AZURE_TOKEN_CREDENTIALS", "ManagedIdentityCredential")
+        lessons = []
+        for learner, instances in (("anna", SAMPLES), ("ben", ["red-triangle"]), ("anna", ["blue-circle"])):
+            environment.setenv("DICOM_PARTITION", learner)
+            lessons.append(helpers.start_lesson("02", instances))
+        first, ben, again = lessons
+        assert ben.base_url == f"{emulator.url}/v2/partitions/ben"
+        assert "· partition ben ·" in repr(ben)
+        assert [len(comments(lesson)) for lesson in (first, ben, again)] == [1, 1, 1]
+        assert comments(ben) != comments(again) == comments(first)
+    finally:
+        emulator.stop()
+
+
+def test_a_service_without_partitions_says_so(stand_alone: EmulatorProcess, environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("DICOM_PARTITION", "anna")
+    with pytest.raises(helpers.HelperError, match="the partition anna .* 400 .*Data partitions feature is disabled"):
+        helpers.start_lesson("02")
+
+
+def test_an_emulator_of_ones_own_has_no_partitions(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("DICOM_PARTITION", "anna")
+    assert helpers.start_lesson("02").partition == ""
+
+
 def test_a_reader_cannot_begin(stand_alone: EmulatorProcess, environment: pytest.MonkeyPatch) -> None:
     environment.setenv("IDENTITY_HEADER", "reader")
     with pytest.raises(WrongRole, match="may not delete the tutorial's study.*DICOM Data Owner"):

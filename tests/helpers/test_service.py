@@ -98,6 +98,20 @@ def test_settings_of_another_emulator_are_not_taken_over(environment: pytest.Mon
     assert str(caught.value).endswith("[] ['-m', 'dicom_emulator', '--port', '0', '--until-stdin-closes']")
 
 
+def test_the_names_of_this_machine_are(environment: pytest.MonkeyPatch) -> None:
+    """Where Jupyter stands behind a name, its proxy asks the emulator under that name."""
+    environment.setenv("DICOM_EMULATOR_ALLOWED_HOST", "room.example")
+    emulator = EmulatorProcess()
+    try:
+        asked = {
+            name: requests.get(f"{emulator.url}/_emulator/summary", headers={"Host": name}, timeout=10).status_code
+            for name in ("room.example:8000", "127.0.0.1:8888", "192.168.0.7", "other.example")
+        }
+    finally:
+        emulator.stop()
+    assert asked == {"room.example:8000": 200, "127.0.0.1:8888": 200, "192.168.0.7": 200, "other.example": 421}
+
+
 def test_a_second_emulator_takes_options_and_no_proxy_is_asked_for_it(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("HTTP_PROXY", "http://proxy.invalid:1")
     small = EmulatorProcess("--no-auth", "--max-file-size", "5")

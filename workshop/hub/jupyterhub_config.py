@@ -8,13 +8,11 @@ import os
 import sys
 from pathlib import Path
 
-import requests
-
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-import run  # noqa: E402
-from dicom_emulator.server import environment  # noqa: E402
+import run
+from dicom_emulator.server import environment
 
 # What the leader decides. run.py sees to it that there is a folder and a password.
 FOLDER = Path(os.environ["WORKSHOP_FOLDER"])  # homes of the learners, and what the hub has to remember
@@ -28,7 +26,7 @@ HOUR = 3600
 
 c = get_config()  # noqa: F821
 
-# The hub
+# The hub itself
 c.JupyterHub.db_url = f"sqlite:///{FOLDER / 'jupyterhub.sqlite'}"
 c.JupyterHub.cookie_secret_file = str(FOLDER / "jupyterhub_cookie_secret")
 c.ConfigurableHTTPProxy.pid_file = str(FOLDER / "jupyterhub-proxy.pid")
@@ -69,8 +67,6 @@ if NAME:
 
 def give_lessons(spawner) -> None:
     run.copy_lessons(FOLDER / "homes" / spawner.user.name / "lessons")
-    if SHARED:
-        make_partition(spawner.user.name)
 
 
 c.Spawner.pre_spawn_hook = give_lessons
@@ -89,17 +85,3 @@ if SHARED:
     )
     c.Spawner.environment |= environment(SHARED)
     c.Spawner.environment["DICOM_PARTITION"] = lambda spawner: spawner.user.name
-
-
-def make_partition(name: str) -> None:
-    """The first store makes a partition, and until then a lesson would be told that there is none."""
-    asking = {"resource": "https://dicom.healthcareapis.azure.com"}
-    signing_in = {"X-IDENTITY-HEADER": "owner"}
-    token = requests.get(f"{SHARED}/_emulator/identity/token", params=asking, headers=signing_in, timeout=10).json()
-    headers = {
-        "Authorization": f"Bearer {token['access_token']}",
-        "Content-Type": "application/dicom",
-        "Accept": "application/dicom+json",
-    }
-    sample = (ROOT / "sample_dcms" / "blue-circle.dcm").read_bytes()
-    requests.post(f"{SHARED}/v2/partitions/{name}/studies", data=sample, headers=headers, timeout=10)
