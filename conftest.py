@@ -27,6 +27,7 @@ NEEDS = {
     "tests/clients/test_javascript.py": (("node", "npm"), "nodejs npm"),
     "tests/clients/test_ohif.py": (("chromium", "npm"), "chromium npm"),
     "tests/workflows": (("node", "npm"), "nodejs npm"),
+    "tests/workshop/test_hub.py": (("chromium", "npm"), "chromium npm"),
     "tests/workshop/test_bundle.py": (("unshare", "ip"), "util-linux iproute2"),
     "tests/clients/test_curl.py": (("sh", "curl"), "curl"),
     "tests/emulator/test_out_of_means.py": (("prlimit",), "util-linux"),  # Linux alone limits a running process

@@ -19,6 +19,7 @@ from urllib.parse import unquote, urlsplit
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [
     "README.md", "CONTRIBUTING.md", "dicom_emulator/README.md", "workshop/instructor-guide.md", "workshop/field-report.md",
+    "workshop/hub/README.md", "workshop/cluster/README.md",
 ]  # fmt: skip
 PICTURES = ["docs/lesson-00.png", "docs/home-page.png"]
 STATUS = ROOT / "build" / "lesson-status.json"  # what the last test run wrote: see conftest.py

@@ -7,7 +7,12 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "licences.md"
 # Who installs what a lock lists; a package that two of them have is told of once, for the first.
-LOCKS = {"requirements.txt": "learner", "docs/requirements.txt": "site", "tests/requirements.txt": "tests"}
+LOCKS = {
+    "requirements.txt": "learner",
+    "docs/requirements.txt": "site",
+    "workshop/hub/requirements.txt": "hub",
+    "tests/requirements.txt": "tests",
+}
 PACKAGE = re.compile(r"^([a-z0-9-]+)==([^\s;\\]+)", re.MULTILINE)
 # What is installed on other systems than the one that writes the page, as their own metadata say.
 ELSEWHERE = {"appnope": "BSD-2-Clause", "colorama": "BSD License", "pywinpty": "MIT License"}
@@ -35,7 +40,7 @@ def packages() -> dict[str, tuple[list[str], str]]:
 
 
 def licence_of(name: str) -> str:
-    """What an installed package says: its expression, else its classifiers, else the first words of its text."""
+    """What an installed package says: its expression, else its classifiers, else its text: the name in it, or its first words."""
     try:
         said = metadata.metadata(name)
     except metadata.PackageNotFoundError:
@@ -45,7 +50,9 @@ def licence_of(name: str) -> str:
     classifiers = [each for each in said.get_all("Classifier", []) if each.startswith("License ::")]
     if classifiers:
         return ", ".join(each.split(" :: ")[-1] for each in classifiers)
-    return (said["License"] or UNKNOWN).splitlines()[0][:60]
+    text = said["License"] or UNKNOWN
+    named = re.search("Modified BSD License", text)
+    return named[0] if named else text.splitlines()[0][:60]
 
 
 def page() -> str:

@@ -30,11 +30,12 @@ def test_without_programs_their_tests_are_left_out_at_home_only(on_ci: bool, tmp
         "tests/clients/test_javascript.py": "nodejs npm",
         "tests/clients/test_ohif.py": "chromium npm",
         "tests/workflows": "nodejs npm",
+        "tests/workshop/test_hub.py": "chromium npm",
         "tests/workshop/test_bundle.py": "util-linux iproute2",
         "tests/clients/test_curl.py": "curl",
     }.items():
         line = f"LEFT OUT: {tests}, since a program is missing. On Debian: sudo apt-get install {packages}"
         assert (line in output.splitlines()) is not on_ci
-    for module in ("test_lab.py", "test_javascript.py", "test_ohif.py", "test_curl.py", "test_workflows.py", "test_bundle.py"):
+    for module in ("test_lab.py", "test_javascript.py", "test_ohif.py", "test_curl.py", "test_workflows.py", "test_bundle.py", "test_hub.py"):
         assert (f"<Module {module}>" in output) is on_ci
     assert "<Module test_dicomweb_client.py>" in output
