@@ -107,13 +107,10 @@ def signed_in(browser: Browser, hub: Hub) -> Iterator[dict[str, Page]]:
     pages = {learner: context.new_page() for learner, context in contexts.items()}
     for learner, page in pages.items():
         page.set_default_timeout(SECONDS * 1000)
-        page.goto(f"{hub.url}/hub/login")
+        page.goto(f"{hub.url}/hub/login?next=/hub/user-redirect/lab/tree/{LESSON}.ipynb")
         page.get_by_label("Username").fill(learner)
         page.get_by_label("Password").fill(PASSWORD)
         page.get_by_role("button", name="Sign in").click()
-    for learner, page in pages.items():
-        page.wait_for_url(f"{hub.url}/user/{learner}/lab/tree/00-start-here.ipynb")
-        page.goto(f"{hub.url}/user/{learner}/lab/tree/{LESSON}.ipynb?reset")
     for page in pages.values():
         page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
     yield pages
@@ -178,3 +175,5 @@ def test_two_learners_share_one_emulator_and_have_a_partition_each(
         stored = {partition["name"]: partition["instances"] for partition in partitions}
         assert stored == {"Microsoft.Default": 0, "anna": stored["ben"], "ben": stored["anna"]} and stored["ben"] > 0
         assert emulators_of(hub, "anna") == emulators_of(hub, "ben") == []
+        pages["anna"].goto(f"{hub.url}/hub/spawn", wait_until="commit")  # where a learner gets to who names no lesson
+        pages["anna"].wait_for_url(f"{hub.url}/user/anna/lab/tree/00-start-here.ipynb", wait_until="commit")
