@@ -464,13 +464,15 @@ def slides(arguments: list[str]) -> int:
 
 
 def hub(arguments: list[str]) -> int:
+    if os.name == "nt":
+        raise Stop("JupyterHub does not run on Windows. Start it on Linux or macOS; learners may have Windows.")
     folder = own_folder(arguments, "hub ../room", "Which folder shall hold what the learners keep?")
     if len(os.environ.get("WORKSHOP_PASSWORD", "")) < 8:
         raise Stop("Choose a password for all learners, of 8 characters or more, and set it: export WORKSHOP_PASSWORD=…")
     python = prepare(FOR_HUB)
     write_overrides()
     install_hub_proxy()
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return hand_over(hub_command(str(python), arguments[1:]), hub_environment(folder), str(folder))
 
 
