@@ -55,7 +55,7 @@ def done(command: list[str | Path], folder: Path, home: Path) -> str:
 
 
 def test_the_image_holds_what_a_lesson_needs(image: Path, home: Path) -> None:
-    said = done(["python", image / "workshop" / "cluster" / "start.py", "python", "-c", LESSON], home, home)
+    said = done(["python", image / "workshop" / "cluster" / "start.py", "python", "-c", LESSON], image, home)
     assert "Lesson 00 · emulator on this machine" in said
     assert (home / VALUES["singleuser"]["defaultUrl"].removeprefix("/lab/tree/")).is_file()
 
@@ -71,8 +71,9 @@ def test_the_image_installs_what_is_locked(image: Path) -> None:
 def test_chart_and_image_agree() -> None:
     command = json.loads(re.search(r"^CMD (.*)$", DOCKERFILE, re.MULTILINE)[1])
     assert VALUES["singleuser"]["cmd"] == command
-    assert f"WORKDIR {VALUES['singleuser']['storage']['homeMountPath']}\n" in DOCKERFILE
-    (lab,) = re.findall(r"JUPYTER_CONFIG_PATH=/opt/course/(\S+)", DOCKERFILE)
+    assert "homeMountPath" not in VALUES["singleuser"]["storage"]  # the chart's own is the home of this user
+    assert re.search(r"useradd --create-home --uid 1000 --gid 100 jovyan\b", DOCKERFILE) and "\nUSER 1000\n" in DOCKERFILE
+    (lab,) = re.findall(r"JUPYTER_CONFIG_PATH=/srv/course/(\S+)", DOCKERFILE)
     assert ROOT / lab == run.LAB
 
 

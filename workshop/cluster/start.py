@@ -1,4 +1,4 @@
-"""What a learner's container starts with: the lessons go to the home folder, then the command that follows is run."""
+"""What a learner's container starts with: the lessons go to the home folder, and there the command is run that follows."""
 
 import os
 import sys
@@ -9,6 +9,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import run
 
 if __name__ == "__main__":
-    run.copy_lessons(Path.home() / "lessons")
+    os.chdir(Path.home())
+    run.copy_lessons(Path("lessons").absolute())
     sys.stdout.flush()
     os.execvp(sys.argv[1], sys.argv[1:])
