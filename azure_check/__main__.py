@@ -124,7 +124,7 @@ def check(options: argparse.Namespace) -> int:
         container = os.environ.get("DICOM_EXPORT_CONTAINER", "")
         hosts += [] if options.show_host or not container else hosts_of(container)
         ours = frozenset(study.partition("/")[2] for study in plan.studies)
-        view = View(hosts, container, ours, alone)
+        view = View(hosts, container, ours, service.last_event(), alone)
         report = Report(service.url if options.show_host else shown(service.url), kind_of(service.url))
         try:
             on_the_service(report, service, emulated, plan, view, theirs)

@@ -4,6 +4,7 @@ import io
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher, unified_diff
 from typing import Any
@@ -63,7 +64,7 @@ class CellDifference:
 
 @dataclass
 class Comparison:
-    """A lesson on both sides. `others` counts rows of answers about what other people keep on the service."""
+    """A lesson on both sides. `others` counts rows of answers that have nothing to do with this run."""
 
     emulator: Run
     service: Run
@@ -85,15 +86,19 @@ class Comparison:
 
 
 class Side:
-    """How to look at what one side said: with its masks, and without rows about studies that are not the course's."""
+    """How to look at what one side said: with its masks, and without what has nothing to do with this run.
 
-    def __init__(self, masks: Masks, ours: set[str] | None = None) -> None:
+    `ours` are the studies and work items that do, `before` is the number of the last event before it. None, 0: all do.
+    """
+
+    def __init__(self, masks: Masks, ours: AbstractSet[str] | None = None, before: int = 0) -> None:
         self.masks = masks
         self.ours = ours
+        self.before = before
         self.others = 0
 
     def own_rows(self, content: Any) -> Any:
-        """`content` without rows about other people's studies and work items, which are counted."""
+        """`content` without rows about other people's studies and work items, and old events. They are counted."""
         if self.ours is None or not isinstance(content, list):
             return content
         own = [row for row in content if self.is_ours(row)]
@@ -103,6 +108,8 @@ class Side:
     def is_ours(self, row: Any) -> bool:
         if not isinstance(row, dict):
             return True
+        if isinstance(row.get("sequence"), int) and row["sequence"] <= self.before:
+            return False
         study = first_value(row, "0020000D") or row.get("studyInstanceUid")
         named = study or (first_value(row, "00080018") if "00741000" in row else None)  # else a work item, by its state
         return not named or str(named).strip(" \0") in (self.ours or ())
@@ -112,12 +119,14 @@ class Side:
 class View:
     """How to look at the service: `hosts` are its names, `container` is where an export goes, `ours` are our studies.
 
-    `alone`: nobody else has studies there. Else what cells printed is compared and not told: it may be about those.
+    `before` is the number of its last event before the check. `alone`: nobody else has studies there. Else what cells
+    printed is compared and not told: it may be about those.
     """
 
     hosts: Sequence[str]
     container: str = ""
     ours: frozenset[str] = frozenset()
+    before: int = 0
     alone: bool = True
 
 
@@ -125,7 +134,7 @@ def compare(emulator: Run, service: Run, view: View) -> Comparison:
     """What differs between two runs of a lesson."""
     asked, asked_too = uids_asked_for(emulator.exchanges), uids_asked_for(service.exchanges)
     here = Side(Masks([], asked - asked_too, view.container))
-    there = Side(Masks(view.hosts, asked_too - asked, view.container), view.ours | asked_too)
+    there = Side(Masks(view.hosts, asked_too - asked, view.container), view.ours | asked_too, view.before)
     pairs = list(paired(polled_once(emulator.exchanges), polled_once(service.exchanges), here, there))
     cells = [found for both in zip(emulator.cells, service.cells) if (found := cell_difference(*both, here, there))]
     pairs = [pair for pair in pairs if pair.cell not in service.emulators_own]

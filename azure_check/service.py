@@ -73,6 +73,12 @@ class Service:
         rows = response.json() if response.status_code == 200 else []
         return any(f"studies/{row['0020000D']['Value'][0]}" not in ours for row in rows)
 
+    def last_event(self) -> int:
+        """The number of the newest event in the change feed; 0 where there is none, or no change feed."""
+        url = f"{self.base_url}/changefeed/latest?includemetadata=false"
+        response = self.client.get(url, headers={"Accept": "application/json"})
+        return response.json()["sequence"] if response.status_code == 200 else 0
+
 
 def open_service() -> Service:
     """The service of DICOM_SERVICE_URL, which answers, and on which this person may store and delete.
