@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import requests
+
 import dicom_emulator
 import run
 from azure_check import report as reports
@@ -23,6 +25,7 @@ from azure_check.report import Report
 from azure_check.service import NotOurs, Plan, Service, Stop, open_service
 from helpers.auth import BearerAuth
 from helpers.doctor import shown
+from helpers.errors import HelperError
 from helpers.service import REPOSITORY
 from helpers.session import LessonSession
 
@@ -54,6 +57,9 @@ def main(arguments: list[str] | None = None) -> int:
     except Stop as stop:
         print("\n" + textwrap.fill(str(stop), 100, break_long_words=False, break_on_hyphens=False), file=sys.stderr)
         return stop.code
+    except (HelperError, requests.RequestException) as problem:
+        print(f"\nThe service was lost on the way ({type(problem).__name__}). Nothing was changed.", file=sys.stderr)
+        return Stop.code
     except KeyboardInterrupt:
         print("\nStopped. Nothing was sent to the service but harmless questions.", file=sys.stderr)
         return 130
@@ -132,6 +138,8 @@ def check(options: argparse.Namespace) -> int:
                 probe(report, emulator, service, view)
         except KeyboardInterrupt:
             report.unfinished = "stopped by Ctrl-C"
+        except (HelperError, requests.RequestException) as problem:
+            report.unfinished = f"the service was lost on the way ({type(problem).__name__})"
         finally:
             with undisturbed():
                 report.remains = tidied(service, theirs)
@@ -139,7 +147,7 @@ def check(options: argparse.Namespace) -> int:
     say(f"\n{reports.in_a_sentence(report)}\nThe report: {options.out / 'report.html'}")
     if kind_of(service.url) == "Azure" and not report.unfinished:
         say(f"To show it on the site's status page, commit it: cp {options.out / 'status.json'} docs/azure-status.json")
-    if report.unfinished:
+    if "Ctrl-C" in report.unfinished:
         return 130
     return 0 if report.is_same and not report.remains else 1
 

@@ -141,6 +141,7 @@ def compare(emulator: Run, service: Run, view: View) -> Comparison:
     cells = [cell for cell in cells if cell.number not in service.emulators_own]
     if not view.alone:
         for cell in cells:
+            cell.service_error = cell.service_error.partition(":")[0]
             cell.lines = cell.lines and ["(not shown: the service holds other people's studies)"]
     return Comparison(emulator, service, pairs, cells, there.others)
 

@@ -6,6 +6,7 @@ import json
 import numpy
 import pydicom
 import pytest
+from nbformat import NotebookNode
 from nbformat.v4 import new_output
 from PIL import Image
 from requests.structures import CaseInsensitiveDict
@@ -183,6 +184,20 @@ def test_what_cells_print(ours: str, theirs: str, lines: list[str] | None) -> No
     cells = [Cell(1, "", [new_output("stream", name="stdout", text=text)]) for text in (ours, theirs)]
     difference = cell_difference(*cells, Side(Masks([])), Side(Masks([HOST])))
     assert (difference and [line for line in difference.lines if line[0] in "+-"]) == lines
+
+
+def test_among_other_people_it_is_not_told_what_cells_printed() -> None:
+    texts = {"one": "", "Real^Person": "AssertionError: Real^Person"}
+    here, there = (Run("01", cells=[Cell(1, "", printing(*each))]) for each in texts.items())
+    (told,) = compare(here, there, View([HOST], alone=False)).cells
+    assert told.lines and "Person" not in f"{told.lines}{told.service_error}"
+    assert "Person" in f"{compare(here, there, View([HOST])).cells[0].lines}"
+
+
+def printing(text: str, error: str) -> list[NotebookNode]:
+    name, _, value = error.partition(": ")
+    raised = [new_output("error", ename=name, evalue=value, traceback=[])] if error else []
+    return [new_output("stream", name="stdout", text=text), *raised]
 
 
 @pytest.mark.parametrize(
