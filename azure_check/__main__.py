@@ -201,7 +201,7 @@ def on_the_service(report: Report, service: Service, emulated: list[Run], plan: 
         if failures := now.failures():
             (cell, error), more = failures[0], len(failures) - 1
             say(
-                f"    cell {cell} failed: {Masks(view.hosts).text(error)[:200]}"
+                f"    cell {cell} failed: {' '.join(Masks(view.hosts).text(error).split())[:200]}"
                 + f" ({more} more after it)" * bool(more)
             )
         if not comparison.is_same:

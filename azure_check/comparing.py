@@ -174,7 +174,7 @@ def paired(ours: list[Exchange], theirs: list[Exchange], here: Side, there: Side
             if same:
                 one, other = ours[start + number], theirs[other_start + number]
                 _, method, path = keys[start + number]
-                found = list(differences(one, other, here, there))
+                found = list(dict.fromkeys(differences(one, other, here, there)))  # of three rows one is told
                 yield Pair(one, other, f"{method} {path}", found, found and told_in_full(one, other, here, there) or {})
                 continue
             if start + number < end:
@@ -200,7 +200,7 @@ def told_in_full(emulator: Exchange, service: Exchange, here: Side, there: Side)
 
 
 def in_full(first: str, headers: list[str], message: Message, side: Side) -> str:
-    body = described(message, side)
+    body = described(message, side) if message.body else "(no body)"
     if kind(message) == "JSON":
         content = side.own_rows(json.loads(message.body))
         body = side.masks.text(json.dumps(content, ensure_ascii=False, indent=1))
@@ -342,7 +342,7 @@ def json_differences(where: str, ours: Any, theirs: Any, here: Masks, there: Mas
         if here.text(ours) != there.text(theirs):
             for found in text_differences(here.text(ours), there.text(theirs)):
                 yield Difference(where or "text", found.emulator, found.service)
-    elif ours != theirs or type(ours) is not type(theirs):
+    elif ours != theirs or isinstance(ours, bool) != isinstance(theirs, bool):  # 1 is 1.0 in JSON, and not true
         yield Difference(where, in_json(ours, here), in_json(theirs, there))
 
 

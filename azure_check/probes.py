@@ -134,7 +134,7 @@ def address_of(copy: pydicom.Dataset) -> str:
     return f"{SERIES_PATH}/instances/{copy.SOPInstanceUID}"
 
 
-# ------------------------------------------------------------------------------------ questions of more than one request
+# ----------------------------------------------------------------------------------- questions of more than one request
 
 
 def preamble(ask: Asker) -> str:

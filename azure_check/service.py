@@ -107,8 +107,8 @@ def open_service() -> Service:
         raise Stop(f"{shown(url)} did not answer in time. Type the same command again in a few minutes.") from None
     except (ServiceUnreachable, requests.RequestException) as problem:
         raise Stop(
-            f"Nobody answers at DICOM_SERVICE_URL, {shown(url)} ({type(problem).__name__}). Is this machine online, and "
-            "is the address the service URL of the portal? Correct it, then type the same command again."
+            f"Nobody answers at DICOM_SERVICE_URL, {shown(url)} ({type(problem).__name__}). Is this machine online, "
+            "and is the address the service URL of the portal? Correct it, then type the same command again."
         ) from None
     return service
 
@@ -120,8 +120,8 @@ def expect_dicom_service(service: Service) -> None:
     content_type = response.headers.get("Content-Type", "")
     if response.status_code != 204 and not (response.status_code == 200 and content_type.startswith(DICOM_JSON)):
         raise Stop(
-            f"At {shown(service.url)} is no DICOM service: it answered a search for studies with {response.status_code} "
-            f"{content_type or 'and no content type'}. Set DICOM_SERVICE_URL to the service URL of the portal."
+            f"At {shown(service.url)} is no DICOM service: it answered a search for studies with "
+            f"{response.status_code} {content_type or 'and no content type'}. Set DICOM_SERVICE_URL to the service URL of the portal."
         )
 
 
@@ -144,7 +144,7 @@ def expect_permission(response: requests.Response) -> None:
         )
 
 
-# -------------------------------------------------------------------------------------------------------------- the plan
+# ------------------------------------------------------------------------------------------------------------- the plan
 
 
 class Plan:

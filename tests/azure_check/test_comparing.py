@@ -82,6 +82,7 @@ def picture(value: int, form: str, size: int = 20) -> Exchange:
             exchange({"createdTime": "2026-11-12T13:14:15Z", "id": "8f2f5a0c-6a06-4d2c-a0e6-8f6b62a2f8a7"}),
         ),
         (exchange([{"sequence": 7}]), exchange([{"sequence": 81}])),
+        (exchange({"a": 1.0}), exchange({"a": 1})),
         (exchange(ETag="12-3"), exchange(ETag="9871-3")),
         (files(TRIANGLE, SQUARE), files(TRIANGLE, SQUARE, boundary="another")),
         (exchange(Date="now", Server="a"), exchange(Date="then", x_ms_request_id="5")),
