@@ -1,14 +1,11 @@
 """python3 run.py azure-check: the lessons on an emulator and on your DICOM service, and a report of what differs."""
 
 import argparse
-import contextlib
 import os
-import signal
 import sys
 import tempfile
 import textwrap
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -18,11 +15,11 @@ import dicom_emulator
 import run
 from azure_check import report as reports
 from azure_check.comparing import View, compare
-from azure_check.lessons import LESSONS, Run, read_record, run_lesson
+from azure_check.lessons import LESSONS, Run, read_record, run_lesson, uninterrupted
 from azure_check.masks import Masks, hosts_of
 from azure_check.probes import PROBES, STUDY_PATH, Asker, ask_both
 from azure_check.report import Report
-from azure_check.service import NotOurs, Plan, Service, Stop, open_service
+from azure_check.service import NotOurs, Plan, Service, Stop, open_service, some
 from helpers.auth import BearerAuth
 from helpers.doctor import shown
 from helpers.errors import HelperError
@@ -141,7 +138,7 @@ def check(options: argparse.Namespace) -> int:
         except (HelperError, requests.RequestException) as problem:
             report.unfinished = f"the service was lost on the way ({type(problem).__name__})"
         finally:
-            with undisturbed():
+            with uninterrupted():
                 report.remains = tidied(service, theirs)
                 reports.write(report, options.out)
     say(f"\n{reports.in_a_sentence(report)}\nThe report: {options.out / 'report.html'}")
@@ -169,18 +166,12 @@ def look_and_ask(service: Service, plan: Plan, options: argparse.Namespace) -> b
             "comparison would mean less. Take an empty service, or add --not-empty: other studies are neither changed "
             "nor told of in the report."
         )
-    say("\n" + "\n".join(plan.lines(urlsplit(service.url).netloc)))
-    if there:
-        say(f"  deleted first: {some(there)}")
+    say("\n" + "\n".join(plan.lines(urlsplit(service.url).netloc, there)))
     if not options.yes and not agreed():
         raise NotOurs("You said no. Nothing was changed.")
     if remains := list(service.remove(there)):
         raise NotOurs(f"The service does not let go of {', '.join(remains)}.")
     return alone
-
-
-def some(resources: list[str]) -> str:
-    return ", ".join(resources[:3]) + (f" and {len(resources) - 3} more" if len(resources) > 3 else "")
 
 
 def agreed() -> bool:
@@ -228,23 +219,18 @@ def probe(report: Report, emulator: dicom_emulator.RunningServer, service: Servi
 
 
 def tidied(service: Service, folder: Path) -> list[str]:
-    """Delete what the lessons stored, as their records tell; what could not be deleted."""
+    """Delete what the lessons stored, as their records tell, and look whether it is gone; what is not."""
     everything = Run("")
     for record in folder.glob("*.jsonl"):
         read_record(record, everything)
     if everything.touched:
         say("Deleting what the lessons left there.")
-    return list(service.remove(everything.touched))
-
-
-@contextlib.contextmanager
-def undisturbed() -> Iterator[None]:
-    """A second Ctrl-C must not leave things on the service."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    kept = list(service.remove(everything.touched))
     try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
+        # A request that was on its way when its kernel was stopped may have arrived after all.
+        return kept or list(service.remove(service.holding(everything.touched)))
+    except (Stop, HelperError, requests.RequestException) as problem:
+        return [f"perhaps something of the lessons: nobody could look ({type(problem).__name__})"]
 
 
 def export_container() -> dict[str, str]:

@@ -1,11 +1,15 @@
 """Run a lesson on a server, every cell of it, and bring home its exchanges, what it printed, and where it failed."""
 
 import base64
+import contextlib
 import json
+import signal
 import subprocess
 import tempfile
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -111,7 +115,7 @@ def run_lesson(name: str, url: str, environment: Mapping[str, str], allowed: set
         own = {"IPYTHONDIR": settings, "PYTHONPATH": str(REPOSITORY), ORDERS: json.dumps(orders)}
         own["PYTHONHASHSEED"] = "0"  # lessons go through sets: the same order on both sides
         try:
-            client.execute(env={**environment, **own}, stderr=subprocess.DEVNULL)
+            execute(client, {**environment, **own})
         except CellTimeoutError:
             run.broke = f"a cell was not done after {SECONDS_FOR_A_CELL} seconds"
         except DeadKernelError:
@@ -122,6 +126,39 @@ def run_lesson(name: str, url: str, environment: Mapping[str, str], allowed: set
     ]
     read_record(record, run)
     return run
+
+
+def execute(client: Client, environment: Mapping[str, str]) -> None:
+    """Run the notebook of `client`. Ctrl-C ends its kernel first: nothing is sent any more when this is left.
+
+    The thread keeps Ctrl-C out of nbclient, which would be left half done, with its kernel at work.
+    """
+    with uninterrupted() as wish_to_stop, ThreadPoolExecutor(1) as thread:
+        done = thread.submit(client.execute, env=environment, stderr=subprocess.DEVNULL)
+        while not wait([done], timeout=0.2).done:
+            if wish_to_stop.is_set():
+                kill_kernel(client)
+    if wish_to_stop.is_set():
+        raise KeyboardInterrupt
+    done.result()
+
+
+def kill_kernel(client: Client) -> None:
+    """End the kernel of `client`, if it has begun."""
+    provisioner = client.km and client.km.provisioner
+    if process := getattr(provisioner, "process", None):
+        process.kill()
+
+
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[threading.Event]:
+    """Ctrl-C sets the event, and interrupts nothing."""
+    pressed = threading.Event()
+    before = signal.signal(signal.SIGINT, lambda *_: pressed.set())
+    try:
+        yield pressed
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def read_record(record: Path, run: Run) -> None:

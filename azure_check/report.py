@@ -199,7 +199,8 @@ def in_a_sentence(report: Report) -> str:
     """The whole report in two sentences, for the terminal, too."""
     failed = [each.lesson[:2] for each in report.comparisons if result(each) == "failed"]
     asked = sum(not answer.is_same for answer in report.answers)
-    lessons = f"{len(report.comparisons)} lessons, {report.exchanges:,} exchanges: {report.unequal:,} differ"
+    count = len(report.comparisons)
+    lessons = f"{count} lesson{'s' * (count != 1)}, {report.exchanges:,} exchanges: {report.unequal:,} differ"
     probes = f"; of {len(report.answers)} probes {asked} differ" if report.answers else ""
     ended = f" Lessons in which a cell failed there: {', '.join(failed)}." if failed else " No cell failed there."
     unfinished = f" Unfinished: {report.unfinished}." if report.unfinished else ""

@@ -121,7 +121,8 @@ def expect_dicom_service(service: Service) -> None:
     if response.status_code != 204 and not (response.status_code == 200 and content_type.startswith(DICOM_JSON)):
         raise Stop(
             f"At {shown(service.url)} is no DICOM service: it answered a search for studies with "
-            f"{response.status_code} {content_type or 'and no content type'}. Set DICOM_SERVICE_URL to the service URL of the portal."
+            f"{response.status_code} {content_type or 'and no content type'}. "
+            "Set DICOM_SERVICE_URL to the service URL of the portal."
         )
 
 
@@ -142,6 +143,10 @@ def expect_permission(response: requests.Response) -> None:
             "administrator gives it to you in the portal, under Access control (IAM) of the service. It takes a few "
             "minutes to count; then type the same command again."
         )
+
+
+def some(resources: list[str]) -> str:
+    return ", ".join(resources[:3]) + (f" and {len(resources) - 3} more" if len(resources) > 3 else "")
 
 
 # ------------------------------------------------------------------------------------------------------------- the plan
@@ -168,8 +173,8 @@ class Plan:
     def tags(self) -> set[str]:
         return self.resources - self.studies
 
-    def lines(self, name: str) -> list[str]:
-        """What is going to happen on the service `name`, for somebody who has to say yes to it."""
+    def lines(self, name: str, there: list[str]) -> list[str]:
+        """What is going to happen on the service `name`, for somebody who has to say yes to it. `there` is there now."""
         tags = ", ".join(sorted(each.partition("/")[2] for each in self.tags))
         stays = [f"{self.work_items} work items, which the service has no way to delete"] * bool(self.work_items)
         stays += ["the events of all this in its change feed"]
@@ -177,7 +182,9 @@ class Plan:
             stays += ["three files in the container of DICOM_EXPORT_CONTAINER"]
         return [
             f"To {name} go about {self.requests:,} requests with {self.bytes / 1e6:.1f} MB.",
-            f"  stored, changed, and deleted again: {len(self.studies)} studies of the course; none is there now",
+            *([f"  deleted first, since it is there: {some(there)}"] if there else []),
+            f"  stored, changed, and deleted again: {len(self.studies)} studies of the course"
+            + "; none is there now" * (not there),
             *([f"  added and deleted again: the extended query tags {tags}"] * bool(tags)),
             f"  stays there: {'; '.join(stays)}",
             "  Nothing else is changed or deleted: any such request is stopped before it leaves this machine.",
