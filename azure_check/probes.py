@@ -34,7 +34,7 @@ STAMP = 40  # of the drawings' pixels in a row, every so many are kept
 
 @dataclass
 class Probe:
-    """A question. `topic` is the row of the table in dicom_emulator/README.md that it belongs to."""
+    """A question. `topic` is its row of the table in dicom_emulator/README.md, or the transaction if it has none."""
 
     topic: str
     question: str

@@ -204,5 +204,5 @@ def in_a_sentence(report: Report) -> str:
     probes = f"; of {len(report.answers)} probes {asked} differ" if report.answers else ""
     ended = f" Lessons in which a cell failed there: {', '.join(failed)}." if failed else " No cell failed there."
     unfinished = f" Unfinished: {report.unfinished}." if report.unfinished else ""
-    remains = f" Still there: {', '.join(report.remains)}." if report.remains else ""
+    remains = f" Not deleted: {', '.join(report.remains)}." if report.remains else ""
     return f"{lessons}{probes}.{ended if report.comparisons else ''}{unfinished}{remains}"

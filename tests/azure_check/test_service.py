@@ -73,3 +73,17 @@ def test_a_token_that_is_not_taken(emulator: RunningServer) -> None:
 def test_a_reader_may_not(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IDENTITY_HEADER", "reader")
     assert "no right to store and delete (403)" in stopped()
+
+
+def test_when_nobody_answers_any_more_the_rest_is_told_at_once(emulator: RunningServer) -> None:
+    service = open_service()
+    service.base_url = "http://127.0.0.1:9/v2"
+    assert list(service.remove({"studies/1.2", "studies/1.3"})) == [
+        "studies/1.2, studies/1.3, since nobody answers any more (ServiceUnreachable)"
+    ]
+
+
+def test_what_the_service_does_not_let_go_of_is_told(emulator: RunningServer) -> None:
+    service = open_service()
+    emulator.control.fault(method="DELETE", path="/v2/studies/1.2", status=503)
+    assert list(service.remove({"studies/1.2", "studies/1.3"})) == ["studies/1.2 (the service answered 503)"]
