@@ -126,7 +126,8 @@ def test_ctrl_c_deletes_what_was_stored_and_writes_the_report_so_far(
             time.sleep(0.05)
         assert studies_on(service) == 200
         process.send_signal(signal.SIGINT)
-        time.sleep(0.2)
+        while "Deleting what the lessons left there" not in said:
+            said += process.stdout.read(1)
         process.send_signal(signal.SIGINT)  # somebody who cannot wait
         said += process.stdout.read()
     assert process.returncode == 130
