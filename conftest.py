@@ -33,6 +33,8 @@ NEEDS = {
     "tests/emulator/test_out_of_means.py": (("prlimit",), "util-linux"),  # Linux alone limits a running process
 }
 
+NEED_ORTHANC = ("tests/clients/test_orthanc.py", "tests/azure_check/test_orthanc.py")
+
 
 def left_out() -> dict[str, str]:
     """Tests whose programs are not on this machine, and how to get them. On CI none: there they stay, and fail."""
@@ -41,7 +43,7 @@ def left_out() -> dict[str, str]:
     missing = {
         tests: packages for tests, (programs, packages) in NEEDS.items() if not all(map(shutil.which, programs))
     }
-    return missing if orthanc.is_there() else missing | {"tests/clients/test_orthanc.py": orthanc.PACKAGES}
+    return missing if orthanc.is_there() else missing | dict.fromkeys(NEED_ORTHANC, orthanc.PACKAGES)
 
 
 def pytest_configure() -> None:

@@ -11,6 +11,7 @@
   slides     make slides of lessons 01 to 05, as web pages
   hub        give a whole room the course in the browser, from this machine (Linux, macOS)
   bundle     pack the course and its packages for a room without internet
+  azure-check  run the lessons on your DICOM service and on an emulator, and report what differs
   audit      ask which vulnerabilities of the locked packages are known; this needs the network
   bench      measure speed and memory; alone it lists what can be measured
 
@@ -32,6 +33,7 @@ What follows the command goes to the program behind it:
   python3 run.py hub ../room --port 8000         homes of the learners; JupyterHub's own options
   python3 run.py slides ../slides
   python3 run.py site --pdf                      in build/site; no network is needed once the packages are there
+  python3 run.py azure-check --help              what it sends, deletes and writes; it asks before it begins
   python3 run.py audit -s osv                    pip-audit's own options
   python3 run.py bench multipart --quick         a benchmark's own options
 """
@@ -507,6 +509,11 @@ def bundle(arguments: list[str]) -> int:
     return hand_over([str(python), str(ROOT / "workshop" / "bundle.py"), *arguments], environment(), folder=os.getcwd())
 
 
+def azure_check(arguments: list[str]) -> int:
+    env = {**environment(), "PYTHONPATH": str(ROOT)}  # a folder among the arguments is the caller's
+    return hand_over([str(prepare(FOR_TESTS)), "-m", "azure_check", *arguments], env, folder=os.getcwd())
+
+
 def audit(arguments: list[str]) -> int:
     return hand_over([str(prepare(FOR_TESTS)), "-m", "tests.audit", *arguments], environment())
 
@@ -551,6 +558,7 @@ COMMANDS = {
     "slides": slides,
     "hub": hub,
     "bundle": bundle,
+    "azure-check": azure_check,
     "audit": audit,
     "bench": bench,
 }

@@ -23,6 +23,8 @@ PAGES = [
 ]  # fmt: skip
 PICTURES = ["docs/lesson-00.png", "docs/home-page.png"]
 STATUS = ROOT / "build" / "lesson-status.json"  # what the last test run wrote: see conftest.py
+# What the last run.py azure-check wrote: this machine's own, or else the one that was committed.
+AZURE_STATUS = [ROOT / "build" / "azure-check" / "status.json", ROOT / "docs" / "azure-status.json"]
 A_FOLDER = re.compile(r"\]\(([\w./-]*)/\)")  # a link to a folder of the repository
 A_SOLUTION = re.compile(r"<details>(?=\s*<summary>Solution)")
 AN_ANCHOR = re.compile(r'<a id="([\w-]+)"></a>\n*')
@@ -149,17 +151,29 @@ def helpers_page() -> str:
 
 def status_page() -> str:
     lines = ["# Status", "", "What the last test run found that was on record when these pages were built.", ""]
-    if not STATUS.exists():
-        return "\n".join([*lines, "None was on record. `python3 run.py test notebooks` makes one.", ""])
-    status = json.loads(STATUS.read_text("utf-8"))
-    lines += ["| Lesson | Last verified | Result | Seconds | Server |", "| --- | --- | --- | --- | --- |"]
+    if STATUS.exists():
+        lines += status_tables(STATUS)
+    else:
+        lines += ["None was on record. `python3 run.py test notebooks` makes one.", ""]
+    lines += ["## On a service that is no emulator", "", "What the last `python3 run.py azure-check` found.", ""]
+    if azure := next((file for file in AZURE_STATUS if file.exists()), None):
+        lines += status_tables(azure)
+    else:
+        lines += ["None was on record.", ""]
+    return "\n".join(lines)
+
+
+def status_tables(file: Path) -> list[str]:
+    """A table of the lessons and one of the versions, of a file that a run has written."""
+    status = json.loads(file.read_text("utf-8"))
+    lines = ["| Lesson | Last verified | Result | Seconds | Server |", "| --- | --- | --- | --- | --- |"]
     for name, row in sorted(status["lessons"].items()):
         lines.append(
             f"| [{name}](notebooks/{name}.ipynb) | {row['date']} | {row['result']} | {row['seconds']:.1f} | {row['server']} |"
         )
-    lines += ["", "## Versions", "", "| Of | Version |", "| --- | --- |"]
+    lines += ["", "| Versions of | |", "| --- | --- |"]
     lines += [f"| {name} | {version} |" for name, version in status["versions"].items()]
-    return "\n".join([*lines, ""])
+    return [*lines, ""]
 
 
 def print_pdf(source: Path, out: Path) -> None:

@@ -65,6 +65,17 @@ def test_the_status_page_says_what_the_last_run_found(monkeypatch: pytest.Monkey
     assert "| pydicom | 3.0.2 |" in page
 
 
+def test_the_status_page_says_what_azure_check_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    own, committed = tmp_path / "status.json", tmp_path / "azure-status.json"
+    monkeypatch.setattr(builder, "AZURE_STATUS", [own, committed])
+    assert "None was on record." in builder.status_page()
+    for file, seconds in ((committed, 41.0), (own, 42.0)):
+        row = {"date": "2026-11-28", "result": "failed", "seconds": seconds, "server": "Azure"}
+        file.write_text(json.dumps({"lessons": {"01-connect": row}, "versions": {"pydicom": "3.0.2"}}))
+        row_of_page = f"| [01-connect](notebooks/01-connect.ipynb) | 2026-11-28 | failed | {seconds} | Azure |"
+        assert row_of_page in builder.status_page()
+
+
 def problems(folder: Path, html: str) -> list[str]:
     (folder / "a.html").write_text(f'<p id="here"></p>{html}')
     return builder.Links(folder).problems

@@ -31,8 +31,11 @@ def is_there() -> bool:
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[str]:
-    """The DICOMweb address of an Orthanc that keeps everything in `folder` and stops with the `with` block."""
+def running(folder: Path, root: str = "/dicom-web") -> Iterator[str]:
+    """The DICOMweb address of an Orthanc that keeps everything in `folder` and stops with the `with` block.
+
+    `root` is the path of that address.
+    """
     if PROGRAM is None or not is_there():
         raise FileNotFoundError(MISSING)
     port = free_port()
@@ -45,14 +48,14 @@ def running(folder: Path) -> Iterator[str]:
         "IndexDirectory": str(folder),
         "DefaultEncoding": "Utf8",  # else names in other scripts get lost in search results
         "Plugins": [str(PLUGIN)],
-        "DicomWeb": {"Enable": True, "Root": "/dicom-web/"},
+        "DicomWeb": {"Enable": True, "Root": f"{root}/"},
     }
     configuration, log = folder / "orthanc.json", folder / "orthanc.log"
     configuration.write_text(json.dumps(settings))
     with log.open("wb") as output:
         process = subprocess.Popen([PROGRAM, configuration], stdout=output, stderr=output, stdin=subprocess.DEVNULL)
     try:
-        url = f"http://127.0.0.1:{port}/dicom-web"
+        url = f"http://127.0.0.1:{port}{root}"
         wait_for(url, process, log)
         yield url
     finally:

@@ -44,7 +44,12 @@ class Status:
             }
             for lesson, seconds in self.seconds.items()
         }
-        versions = {"Python": platform.python_version(), "system": platform.system()}
-        versions |= {package: version(package) for package in PACKAGES}
         file.parent.mkdir(exist_ok=True)
-        file.write_text(json.dumps({"lessons": known | rows, "versions": versions}, indent=1), "utf-8")
+        file.write_text(json.dumps({"lessons": known | rows, "versions": versions()}, indent=1), "utf-8")
+
+
+def versions() -> dict[str, str]:
+    """What the lessons ran with."""
+    return {"Python": platform.python_version(), "system": platform.system()} | {
+        package: version(package) for package in PACKAGES
+    }
