@@ -56,6 +56,7 @@ def test_no_notebook_lies_elsewhere() -> None:
         guards.executed_in_order,
         guards.in_stored_form,
         guards.small,
+        guards.short_cells,
         guards.fully_compared,
         guards.shows_something,
         guards.succeeds,
