@@ -419,7 +419,9 @@ class TestRequests:
         page.get_by_role("button", name="Clear").click()
         expect(rows).to_have_count(0)
 
-    def test_the_command_that_asks_again_is_safe_for_a_shell(self, page: Page, service: Service, tmp_path: Path) -> None:
+    def test_the_command_that_asks_again_is_safe_for_a_shell(
+        self, page: Page, service: Service, tmp_path: Path
+    ) -> None:
         service.store(instance())
         (exchange,) = requests.get(f"{service.url}/_emulator/requests", timeout=10).json()
         odd = "x;touch spoilt;'`touch spoilt`$(touch spoilt)"
