@@ -369,3 +369,22 @@ def heading_near(text: str, anchor: str) -> bool:
     start = next(index for index, line in enumerate(lines) if f'id="{anchor}"' in line)
     rest = [ANCHOR.sub("", line).strip() for line in lines[start:]]
     return bool(HEADING.match(next(filter(None, rest), "")))
+
+
+# Those that look at one lesson alone.
+RULES = [
+    executed_in_order,
+    in_stored_form,
+    small,
+    short_cells,
+    fully_compared,
+    shows_something,
+    succeeds,
+    structured,
+    recapped,
+    tables_have_headers,
+    pictures_carry_facts,
+    html_is_plain,
+    no_times,
+    nothing_private,
+]
