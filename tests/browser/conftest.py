@@ -32,16 +32,20 @@ FAINT = """selector => {
         return behind.get(element);
     };
     const faint = [];
+    const look = (element, text, colour) => {
+        if (!text || element.closest('style, script, svg')) return;
+        if (!element.checkVisibility({ visibilityProperty: true })) return;
+        const { ground, opacity, ink } = styleOf(element), [r, g, b, a] = colour ? rgba(colour) : ink;
+        const [one, other] = [light(over(ground, [r, g, b, a * opacity])), light(ground)].sort((a, b) => b - a);
+        const ratio = (one + 0.05) / (other + 0.05);
+        if (ratio < 4.5) faint.push(`${ratio.toFixed(2)} ${[r, g, b]} on ${ground.map(Math.round)}: ${text.slice(0, 40)}`);
+    };
     for (const root of document.querySelectorAll(selector)) {
         const texts = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
-        while (texts.nextNode()) {
-            const element = texts.currentNode.parentElement, text = texts.currentNode.data.trim();
-            if (!text || element.closest('style, script, svg')) continue;
-            if (!element.checkVisibility({ visibilityProperty: true })) continue;
-            const { ground, opacity, ink: [r, g, b, a] } = styleOf(element);
-            const [one, other] = [light(over(ground, [r, g, b, a * opacity])), light(ground)].sort((a, b) => b - a);
-            const ratio = (one + 0.05) / (other + 0.05);
-            if (ratio < 4.5) faint.push(`${ratio.toFixed(2)} ${[r, g, b]} on ${ground.map(Math.round)}: ${text.slice(0, 40)}`);
+        while (texts.nextNode()) look(texts.currentNode.parentElement, texts.currentNode.data.trim());
+        for (const field of root.querySelectorAll('input:not([type=range], [type=checkbox]), select, textarea')) {
+            look(field, `what is typed into ${field.id || field.name}`);
+            look(field, field.placeholder, getComputedStyle(field, '::placeholder').color);
         }
     }
     return faint;
