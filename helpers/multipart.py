@@ -450,16 +450,18 @@ def parser_events(body: Iterator[bytes], boundary: str) -> Iterator[CaseInsensit
         on_part_end=lambda: events.append(None),
         on_end=on_end,
     )
-    whole_parts = 0
+    whole_parts, problem = 0, None
     for chunk in from_first_boundary(body, boundary):
         try:
             parser.write(chunk)
-        except FormParserError as problem:
-            raise MalformedBody(f"part {whole_parts + 1} of the body breaks RFC 2046: {problem}") from problem
-        while events:
+        except FormParserError as error:
+            problem = error
+        while events:  # what came whole before the fault, too
             event = events.popleft()
             whole_parts += event is None
             yield event
+        if problem:
+            raise MalformedBody(f"part {whole_parts + 1} of the body breaks RFC 2046: {problem}") from problem
     if not finished:
         raise truncated(f"after {whole_parts} whole part{'' if whole_parts == 1 else 's'}")
 

@@ -42,7 +42,10 @@ ALREADY_STORED, BEING_STORED, NOT_PROCESSED = 45070, 45071, 272
 INVALID, OTHER_STUDY = 43264, 43265
 # Nothing in these answers is about a single file: all other requests would get the same.
 CONCERNS_ALL = {401, 403, 404, 405, 406}
+# The server failed, perhaps at a single file. 503 is not among them: it says that the server has too much to do.
+PERHAPS_A_FILE = {500, 502, 504}
 RUN_AGAIN = "run the upload again: it sends what is missing"
+LOOK_AT_IT = "the server takes the others: look at this file with dcmdump or pydicom, then run the upload again"
 
 
 class TransferError(HelperError):
@@ -178,7 +181,8 @@ def upload_folder(
 
     - A request that finds the server too busy (429, 503 and the like), or whose connection breaks, is sent again, up
       to `attempts` times, with pauses that grow from `first_wait` seconds; Retry-After is respected. Other refusals
-      are not repeated. A whole request that is refused is cut in halves until the file is found that spoils it.
+      are not repeated. A whole request that is refused, or at which the server fails each time (500, 502, 504), is cut
+      in halves until the file is found that spoils it; the others get stored.
     - The server's answer is read item by item. "Already stored" after an answer was lost counts as stored: by us, or
       long before, nobody can tell.
     - The journal says what is done. A second call sends the rest. `journal`: where it lies; None for a file beside the
@@ -211,6 +215,15 @@ def upload_folder(
     finally:
         if diary:
             diary.close()
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Why files of a batch have no result yet; what the answer said, if there was one."""
+
+    why: str
+    retry_after: str | None = None
+    status: int | None = None
 
 
 class Upload(Workers):
@@ -278,22 +291,52 @@ class Upload(Workers):
 
     def deliver(self, files: list[File]) -> None:
         """Send one batch again and again, until each of its files has a result. Raises Stopped."""
-        attempt, retry_after = 1, None
+        attempt = 1
         self.note(file.entry("sending") for file in files)
         while files:
-            try:
-                response = self.send(files)
-            except FileTrouble:
-                files, why = self.still_good(files), "a file could not be read"
-            except BROKEN_CONNECTION as problem:
-                why, retry_after = f"the connection broke ({type(problem).__name__})", None
-            else:
-                retry_after = response.headers.get("Retry-After")
-                files, why = self.settle(files, response)
-            if files and not self.wait_before_next(attempt, retry_after):
-                self.settle_all(files, FAILED, f"{why}, {how_often(attempt)}", RUN_AGAIN)
+            files, trouble = self.try_once(files)
+            if files and not self.wait_before_next(attempt, trouble.retry_after):
+                if len(files) > 1 and trouble.status in PERHAPS_A_FILE:
+                    self.divide(files)
+                else:
+                    self.settle_all(files, FAILED, f"{trouble.why}, {how_often(attempt)}", RUN_AGAIN)
                 return
             attempt += 1
+
+    def try_once(self, files: list[File]) -> tuple[list[File], Trouble]:
+        """Send a batch; return the files that have no result yet, and why. Raises Stopped."""
+        try:
+            response = self.send(files)
+        except FileTrouble:
+            return self.still_good(files), Trouble("a file could not be read")
+        except BROKEN_CONNECTION as problem:
+            return files, Trouble(f"the connection broke ({type(problem).__name__})")
+        left, why = self.settle(files, response)
+        return left, Trouble(why, response.headers.get("Retry-After"), response.status_code)
+
+    def divide(self, files: list[File]) -> None:
+        """Send halves of a batch at which the server fails, then halves of those that fail, down to single files.
+
+        A bad file spoils one piece of each size. Where nothing is stored, down to the eighths, no file is to blame.
+        """
+        pieces, parts, taken = [files], 1, False
+        alone: list[tuple[File, str]] = []
+        while pieces and (taken or parts < 8):
+            halves = [half for piece in pieces for half in (piece[: len(piece) // 2], piece[len(piece) // 2 :]) if half]
+            pieces, parts = [], 2 * parts
+            for half in halves:
+                left, trouble = self.try_once(half)
+                taken |= len(left) < len(half)
+                if left and trouble.status not in PERHAPS_A_FILE:
+                    self.deliver(left)
+                elif left and len(half) == 1:
+                    alone.append((half[0], f"{trouble.why}, also when it is sent alone"))
+                elif left:
+                    pieces.append(left)
+        for file, why in alone:
+            self.settle_all([file], FAILED, why, LOOK_AT_IT if taken else RUN_AGAIN)
+        for piece in pieces:
+            self.settle_all(piece, FAILED, f"{trouble.why}, whichever files are sent", RUN_AGAIN)
 
     def send(self, files: list[File]) -> requests.Response:
         self.count_request()

@@ -59,12 +59,14 @@ def operation(description: Description, transaction: Transaction, version: versi
     }
     if description.body:
         entry["requestBody"] = {"required": True, "content": description.body}
-    answers = dict(description.statuses)
+    answers: dict[int, Any] = ANYWHERE | description.statuses
     if transaction.action is not None:
         entry["security"] = [{"token": []}]
-        answers |= {401: None, 403: "text"}
+        answers |= {401: None, 403: "text", 503: "text"}
     if transaction.answers_dicom_json:
         answers.setdefault(406, None)
+    if description.body:
+        answers |= {408: "text", 413: "text"}
     if transaction.consumes:
         answers.setdefault(415, None)
     entry["responses"] = {str(status): answer(status, answers[status]) for status in sorted(answers)}
@@ -83,11 +85,16 @@ MEANINGS = {
     403: "The role does not allow it.",
     404: "Not there.",
     406: "Nothing that the Accept header allows.",
+    408: "The body did not go on.",
     409: "It conflicts with what is there.",
     413: "Larger than the service takes.",
+    414: "The path and the query string are too long.",
     415: "The body's media type is not taken.",
+    421: "The Host header names another machine.",
+    431: "Too many headers, or too large.",
     503: "Not possible at the moment.",
 }
+ANYWHERE: dict[int, Any] = {400: "text", 414: "text", 421: "text", 431: "text"}  # whatever the request asks for
 TEXT = {"text/plain": {"schema": {"type": "string"}}}
 
 

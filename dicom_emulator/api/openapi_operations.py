@@ -231,33 +231,33 @@ def store(name: str, summary: str) -> Description:
     return Description(
         name,
         summary,
-        {200: DATA_SET, 202: DATA_SET, 204: None, 400: "text", 409: DATA_SET, 413: "text"},
+        {200: DATA_SET, 202: DATA_SET, 204: None, 409: DATA_SET},
         body=content(BYTES, "application/dicom", IN_PARTS),
     )
 
 
 def search(name: str, rows: str) -> Description:
-    return Description(name, f"Search for {rows} (QIDO-RS).", {200: DATA_SETS, 204: None, 400: "text"}, SEARCH)
+    return Description(name, f"Search for {rows} (QIDO-RS).", {200: DATA_SETS, 204: None}, SEARCH)
 
 
 def retrieve(name: str, what: str) -> Description:
     files = content(BYTES, IN_PARTS, "application/dicom")
-    statuses = {200: files, 400: "text", 404: "text", 406: "text"}
+    statuses = {200: files, 404: "text", 406: "text"}
     return Description(name, f"Retrieve {what} (WADO-RS).", statuses, [ORIGINAL])
 
 
 def metadata(name: str, what: str) -> Description:
-    statuses = {200: DATA_SETS, 304: None, 400: "text", 404: "text"}
+    statuses = {200: DATA_SETS, 304: None, 404: "text"}
     return Description(name, f"Retrieve the metadata of {what}.", statuses, [ORIGINAL])
 
 
 def rendered(name: str, what: str) -> Description:
-    statuses = {200: content(BYTES, "image/jpeg", "image/png"), 400: "text", 404: "text", 406: "text"}
+    statuses = {200: content(BYTES, "image/jpeg", "image/png"), 404: "text", 406: "text"}
     return Description(name, f"Retrieve a picture of {what}.", statuses, [QUALITY])
 
 
 def delete(name: str, what: str) -> Description:
-    return Description(name, f"Delete {what}.", {204: None, 400: "text", 404: "text"})
+    return Description(name, f"Delete {what}.", {204: None, 404: "text"})
 
 
 TAGS = content(many(of("ExtendedQueryTag")), "application/json")
@@ -294,46 +294,46 @@ DESCRIPTIONS: dict[tuple[str, str], Description] = {
     ("GET", INSTANCE + "/frames/{frames}"): Description(
         "retrieveFrames",
         "Retrieve frames (WADO-RS).",
-        {200: content(BYTES, IN_PARTS, "application/octet-stream"), 400: "text", 404: "text", 406: "text"},
+        {200: content(BYTES, IN_PARTS, "application/octet-stream"), 404: "text", 406: "text"},
     ),
     ("GET", INSTANCE + "/frames/{frames}/rendered"): rendered("retrieveRenderedFrame", "a frame"),
     ("GET", "/changefeed"): Description(
         "listChanges",
         "What happened, oldest first.",
-        {200: content(many(of("Event")), "application/json"), 400: "text"},
+        {200: content(many(of("Event")), "application/json")},
         feed_list,
     ),
     ("GET", "/changefeed/latest"): Description(
         "latestChange",
         "What happened last.",
-        {200: content(of("Event"), "application/json"), 204: None, 400: "text"},
+        {200: content(of("Event"), "application/json"), 204: None},
         FEED,
     ),
     ("GET", "/extendedquerytags"): Description(
-        "listExtendedQueryTags", "List the attributes added to the index.", {200: TAGS, 400: "text"}, page(200, 100)
+        "listExtendedQueryTags", "List the attributes added to the index.", {200: TAGS}, page(200, 100)
     ),
     ("POST", "/extendedquerytags"): Description(
         "addExtendedQueryTags",
         "Add attributes to the index.",
-        {202: REFERENCE, 400: "text", 409: "text", 503: "text"},
+        {202: REFERENCE, 409: "text"},
         body=content({**many(of("NewExtendedQueryTag")), "minItems": 1}, "application/json"),
     ),
-    ("GET", TAG): Description("retrieveExtendedQueryTag", "One of them.", {200: A_TAG, 400: "text", 404: "text"}),
+    ("GET", TAG): Description("retrieveExtendedQueryTag", "One of them.", {200: A_TAG, 404: "text"}),
     ("PATCH", TAG): Description(
         "changeExtendedQueryTag",
         "Enable or disable queries.",
-        {200: A_TAG, 400: "text", 404: "text", 409: "text"},
+        {200: A_TAG, 404: "text", 409: "text"},
         body=content(of("QueryStatus"), "application/json"),
     ),
     ("DELETE", TAG): Description(
         "deleteExtendedQueryTag",
         "Take an attribute out of the index.",
-        {204: None, 400: "text", 404: "text", 409: "text"},
+        {204: None, 404: "text", 409: "text"},
     ),
     ("GET", TAG + "/errors"): Description(
         "listExtendedQueryTagErrors",
         "Instances that could not be indexed.",
-        {200: content(many(of("IndexingError")), "application/json"), 400: "text", 404: "text"},
+        {200: content(many(of("IndexingError")), "application/json"), 404: "text"},
         page(200, 100),
     ),
     ("GET", "/operations/{operation}"): Description(
@@ -348,18 +348,18 @@ DESCRIPTIONS: dict[tuple[str, str], Description] = {
     ("POST", "/export"): Description(
         "export",
         "Copy stored files to a container.",
-        {202: REFERENCE, 400: "text"},
+        {202: REFERENCE},
         body=content(of("Export"), "application/json"),
     ),
     ("GET", "/partitions"): Description(
         "listPartitions",
         "List the partitions.",
-        {200: content(many(of("Partition")), "application/json"), 400: "text"},
+        {200: content(many(of("Partition")), "application/json")},
     ),
     ("GET", "/workitems"): Description(
         "searchWorkitems",
         "Search for work items (UPS-RS).",
-        {200: DATA_SETS, 204: None, 206: DATA_SETS, 400: "text"},
+        {200: DATA_SETS, 204: None, 206: DATA_SETS},
         SEARCH,
     ),
     ("POST", "/workitems"): Description(

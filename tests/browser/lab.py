@@ -16,9 +16,11 @@ def run_all(page: Page, cells: int) -> None:
     expect(page.locator(".jp-CodeCell .jp-InputPrompt").nth(cells - 1)).to_have_text(f"[{cells}]:")
 
 
-def choose(page: Page, menu: str, item: str) -> None:
+def choose(page: Page, menu: str, *items: str) -> None:
+    """Follow the menus: choose(page, "Edit", "Clear Outputs of All Cells")."""
     page.get_by_role("menuitem", name=menu, exact=True).click()
-    page.get_by_role("menuitem", name=item, exact=True).click()
+    for item in items:
+        page.locator(".lm-Menu-itemLabel").get_by_text(item, exact=True).click()
 
 
 def choose_tile(page: Page) -> None:

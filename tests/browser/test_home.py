@@ -1,7 +1,9 @@
 """The emulator's home page in Chromium: what is stored, the request log, faults, reset; also behind a path prefix."""
 
 import http.server
+import io
 import logging
+import os
 import subprocess
 import sys
 import threading
@@ -15,11 +17,15 @@ from pathlib import Path
 import numpy
 import pytest
 import requests
+from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from dicom_emulator.server import environment
+from tests.browser.conftest import FAINT, nothing_leaves
 from tests.emulator.conftest import Service
 from tests.emulator.dicom_files import instance, path
 from tests.emulator.storing import own_emulator, search
+from tests.test_repository import ROOT
 
 SECONDS = 30
 PREFIX = "/proxy/1234"
@@ -44,16 +50,17 @@ def visit(browser: Browser, url: str, **options: object) -> Iterator[Page]:
     """A page without a memory. Whatever goes wrong in it fails the test, a breach of the page's policy as well."""
     options = {"viewport": {"width": 1200, "height": 800}} | options
     context: BrowserContext = browser.new_context(**options)
-    page = context.new_page()
-    page.set_default_timeout(SECONDS * 1000)
     errors: list[str] = []
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-    page.on("dialog", lambda dialog: errors.append(f"a dialog: {dialog.message}"))
-    page.goto(url)
-    page.locator("main h2").wait_for()
-    yield page
-    context.close()
+    with nothing_leaves(context):
+        page = context.new_page()
+        page.set_default_timeout(SECONDS * 1000)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+        page.on("dialog", lambda dialog: errors.append(f"a dialog: {dialog.message}"))
+        page.goto(url)
+        page.locator("main h2").wait_for()
+        yield page
+        context.close()
     # The browser itself reports each answer of 4xx as an error.
     assert [error for error in errors if "Failed to load resource" not in error] == []
 
@@ -412,6 +419,29 @@ class TestRequests:
         page.get_by_role("button", name="Clear").click()
         expect(rows).to_have_count(0)
 
+    def test_the_command_that_asks_again_is_safe_for_a_shell(
+        self, page: Page, service: Service, tmp_path: Path
+    ) -> None:
+        service.store(instance())
+        (exchange,) = requests.get(f"{service.url}/_emulator/requests", timeout=10).json()
+        odd = "x;touch spoilt;'`touch spoilt`$(touch spoilt)"
+        exchange |= {"method": odd, "path": f"/v2/{odd}", "requestHeaders": {"accept": odd}, "requestBytes": 0}
+        page.route("**/_emulator/requests", lambda route: route.fulfill(json=[exchange]))
+        page.get_by_role("link", name="Requests").click()
+        page.locator(".exchange summary").click()
+        command = page.get_by_role("region", name="curl").inner_text()
+        for name, program in (("curl", 'printf "%s\n" "$@"'), ("python3", "cat >/dev/null; echo TOKEN")):
+            (tmp_path / name).write_text(f"#!/bin/sh\n{program}\n")
+            (tmp_path / name).chmod(0o755)
+        environment = os.environ | {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+        done = subprocess.run(
+            ["sh", "-c", command], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=10
+        )
+        assert done.stdout.splitlines() == [
+            "-X", odd, "-H", "Authorization: Bearer TOKEN", "-H", f"accept: {odd}", f"{service.url}/v2/{odd}"
+        ]  # fmt: skip
+        assert not (tmp_path / "spoilt").exists()
+
     def test_looking_on_leaves_no_lines_in_the_log(
         self, page: Page, service: Service, caplog: pytest.LogCaptureFixture
     ) -> None:
@@ -587,32 +617,6 @@ class TestMore:
         expect(actions).to_have_text(["Delete", "Create", "Create"])
 
 
-CONTRAST = """
-() => {
-  const luminance = ([r, g, b]) => [r, g, b].map((value) => value / 255)
-    .map((value) => (value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4))
-    .reduce((sum, value, index) => sum + value * [0.2126, 0.7152, 0.0722][index], 0);
-  const numbers = (colour) => colour.match(/[\\d.]+/g).map(Number);
-  const behind = (element) => {
-    for (let each = element; each; each = each.parentElement) {
-      const colour = numbers(getComputedStyle(each).backgroundColor);
-      if (colour.length === 3 || colour[3] === 1) return colour;
-    }
-    return [255, 255, 255];
-  };
-  const poor = [];
-  for (const element of document.querySelectorAll('body *')) {
-    const text = [...element.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim());
-    if (!text || !element.checkVisibility({ visibilityProperty: true })) continue;
-    const [one, other] = [luminance(numbers(getComputedStyle(element).color)), luminance(behind(element))];
-    const ratio = (Math.max(one, other) + 0.05) / (Math.min(one, other) + 0.05);
-    if (ratio < 4.5) poor.push(`${element.className}: ${ratio.toFixed(2)} ${element.textContent.slice(0, 30)}`);
-  }
-  return poor;
-}
-"""
-
-
 @pytest.fixture(scope="class")
 def filled(running: Service) -> Service:
     """Something of everything for the page to show."""
@@ -644,7 +648,7 @@ class TestForEverybody:
             with visit(browser, f"{filled.url}/_emulator/#/{view}", color_scheme=scheme) as page:
                 page.locator("main h2").wait_for()
                 page.evaluate("document.querySelectorAll('main details').forEach((each) => { each.open = true; })")
-                assert page.evaluate(CONTRAST) == [], view
+                assert page.evaluate(FAINT, "body") == [], view
 
     def test_the_page_is_dark_where_the_system_is(self, browser: Browser, filled: Service) -> None:
         grounds = []
@@ -695,6 +699,71 @@ class TestForEverybody:
             assert (
                 page.evaluate("getComputedStyle(document.querySelector('.live'), '::before').animationName") == "none"
             )
+
+
+@contextmanager
+def lesson_at_work(service: Service, name: str) -> Iterator[subprocess.Popen[str]]:
+    """A notebook that runs against `service`. It has to come to its end without an error."""
+    command = [sys.executable, "-m", "nbconvert", "--to", "notebook", "--execute", "--stdout", name]
+    with subprocess.Popen(
+        command,
+        cwd=ROOT / "notebooks",
+        env=os.environ | environment(service.url),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as lesson:
+        yield lesson
+        _, said = lesson.communicate(timeout=60)
+    assert lesson.returncode == 0, said
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_lesson_is_followed_from_its_first_request_to_the_reset(browser: Browser, scheme: str) -> None:
+    """All that a learner does with the page beside a notebook, and at each step its texts can be read."""
+    with own_emulator() as service, visit(browser, f"{service.url}/_emulator/", color_scheme=scheme) as page:
+        faults = f"{service.url}/_emulator/faults"
+        slow = {"method": "POST", "path": "/v2/studies*", "nth": 2, "delay": 5}
+        assert requests.post(faults, json=slow, timeout=10).status_code == 201  # time to look on
+        page.get_by_role("link", name="Requests").click()
+        with lesson_at_work(service, "02-store-stow.ipynb") as lesson:
+            stores = page.locator(".exchange summary", has_text="/v2/studies").filter(has_text="POST")
+            expect(stores).to_have_count(1)
+            assert lesson.poll() is None, "the log should be live, and not wait until the lesson is over"
+        assert requests.delete(faults, timeout=10).status_code == 204
+        stores.first.click()
+        assert page.evaluate(FAINT, "body") == []
+
+        page.get_by_role("link", name="Archive").click()
+        study = page.locator(".row", has_text="Anony Mous")
+        expect(study.locator("img")).to_be_visible()
+        assert page.evaluate(FAINT, "body") == []
+        study.click()
+        page.locator("h3:has-text('Series') + ul .row").first.click()
+        page.locator(".tile").first.click()
+        expect(page.locator(".screen img")).to_be_visible()
+        shown = Image.open(io.BytesIO(page.locator(".screen img").screenshot())).convert("HSV")
+        saturation = numpy.asarray(shown)[:, :, 1]
+        assert 0.05 < (saturation > 150).mean() < 0.6, "a coloured shape on a grey ground"
+        assert page.evaluate(FAINT, "body") == []
+
+        page.get_by_role("link", name="Faults").click()
+        for button, status in (("Next request fails", 503), ("Remove all", 200)):
+            page.get_by_role("button", name=button).click()
+            expect(page.locator(".plain .empty")).to_have_count(1 if status == 200 else 0)
+            assert page.evaluate(FAINT, "body") == []
+            assert service.owner.get(f"{service.v2}/changefeed").status_code == status
+
+        page.get_by_role("link", name="Reset").click()
+        page.get_by_role("button", name="Reset …").click()
+        expect(page.get_by_role("dialog")).to_be_visible()
+        assert page.evaluate(FAINT, "body") == []
+        page.get_by_role("dialog").get_by_role("button", name="Reset").click()
+        expect(page.locator("#notice")).to_have_text("Everything is as at the start.")
+        expect(page.locator("#counts")).to_have_text("0 studies · 0 series · 0 instances")
+        assert page.evaluate(FAINT, "body") == []
+        page.get_by_role("link", name="Archive").click()
+        expect(page.get_by_role("heading", name="Nothing is stored yet")).to_be_visible()
 
 
 class TestTrouble:

@@ -486,6 +486,7 @@ def test_a_name_that_the_character_set_does_not_have_leaves_the_study_as_it_was(
     assert [row["action"] for row in feed] == ["Create"]
 
 
+@pytest.mark.filterwarnings("ignore:Failed to decode byte string:UserWarning:pydicom")  # Latin-1 is no UTF-8
 def test_a_character_set_is_not_added_where_other_texts_would_read_differently(service: Service) -> None:
     syntax = ExplicitVRLittleEndian
     elements = [*identifiers(), (0x00081030, "LO", "Größe ".encode("latin-1")), (ID, "LO", b"P1")]

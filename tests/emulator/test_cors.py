@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 
 import dicom_emulator
+from dicom_emulator.api.transaction import Resource
+from dicom_emulator.app import ROUTES
 from tests.emulator.conftest import Service, session
 from tests.emulator.dicom_files import instance, path
-from tests.emulator.storing import own_emulator
+from tests.emulator.storing import own_emulator, search
 
 VIEWER, OTHER, FOREIGN = "http://127.0.0.1:3000", "https://viewer.example", "http://elsewhere.example"
 JSON = {"Accept": "application/dicom+json"}
@@ -211,3 +213,38 @@ def test_an_asterisk_lets_every_page_in() -> None:
         token = f"{server.url}/_emulator/identity/token?resource=https://dicom.healthcareapis.azure.com"
         assert session().get(token, headers={"Origin": FOREIGN, "X-IDENTITY-HEADER": "reader"}).status_code == 200
         assert session().post(f"{server.url}/_emulator/reset", headers={"Origin": FOREIGN}).status_code == 403
+
+
+# A page may send these without asking first (WHATWG Fetch, "CORS-safelisted request-header"). None: a body without a type.
+SENT_UNASKED = [None, "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"]
+POSTED = [route.path for route in ROUTES if isinstance(route, Resource) and "POST" in route.transactions]
+
+
+@pytest.fixture(scope="module")
+def open_to_everybody() -> Iterator[Service]:
+    with own_emulator(sign_in=False) as service:
+        yield service
+
+
+class TestWhatNeedsNoPreflightWhereNobodySignsIn:
+    """PUT, PATCH and DELETE are asked for first, always, and answered 405. So are the media types that POST takes."""
+
+    @pytest.mark.parametrize("content_type", SENT_UNASKED)
+    @pytest.mark.parametrize("version", ["v1", "v2"])
+    @pytest.mark.parametrize("target", POSTED)
+    def test_no_post_is_taken(
+        self, open_to_everybody: Service, target: str, version: str, content_type: str | None
+    ) -> None:
+        file = instance()
+        url = open_to_everybody.url + target.format(version=version, study="1.2", workitem="1.2")
+        headers = {"Origin": FOREIGN, "Accept": "*/*"} | ({"Content-Type": content_type} if content_type else {})
+        response = open_to_everybody.nobody.post(url, data=file, headers=headers)
+        bulk_update_in_v1 = version == "v1" and "$" in target
+        assert response.status_code == (404 if bulk_update_in_v1 else 415)
+        assert search(open_to_everybody, "instances") == []
+
+    @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+    def test_a_preflight_is_refused(self, open_to_everybody: Service, method: str) -> None:
+        headers = {"Origin": FOREIGN, "Access-Control-Request-Method": method}
+        response = open_to_everybody.nobody.options(f"{open_to_everybody.v2}/studies", headers=headers)
+        assert response.status_code == 405 and cors_headers(response) == []

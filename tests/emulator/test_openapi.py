@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from dataclasses import dataclass
 from typing import Any, Iterator
 
@@ -19,10 +20,12 @@ from schemathesis.specs.openapi.checks import (
 )
 
 import dicom_emulator
-from dicom_emulator.api import openapi
+from dicom_emulator import limits
+from dicom_emulator.api import openapi, parameters
 from dicom_emulator.api.openapi import yaml_lines
 from dicom_emulator.api.transaction import Resource
 from dicom_emulator.app import ROUTES
+from dicom_emulator.wire import json_body
 from tests.emulator.conftest import Service
 from tests.emulator.dicom_files import instance, multipart, uids
 
@@ -126,6 +129,58 @@ def as_bytes(context: Any, value: Any) -> bytes:
 
 
 schema = schemathesis.openapi.from_dict(openapi.described(ROUTES, "2", "http://localhost/v2", partitions=False))
+EVERY_OPERATION = sorted(operations(schema.raw_schema))
+# What is refused before anybody looks at what is asked for.
+REFUSED = {
+    400: {"params": {"x": "<"}},
+    414: {"params": {"x": "y" * 9000}},
+    421: {"headers": {"Host": "elsewhere.example"}},
+    431: {"headers": {f"X-{number}": "" for number in range(101)}},
+}
+
+
+def is_promised(response: requests.Response, method: str, path: str) -> bool:
+    answers = schema.raw_schema["paths"][path][method]["responses"]
+    media_type = response.headers["Content-Type"].split(";")[0]
+    return media_type in answers.get(str(response.status_code), {}).get("content", {})
+
+
+@pytest.mark.parametrize(("method", "path"), EVERY_OPERATION)
+@pytest.mark.parametrize("status", REFUSED)
+def test_what_any_request_may_be_answered_is_promised(target: Target, status: int, method: str, path: str) -> None:
+    url = target.url + path.format(**{"workitem": "1.2"} | target.known)
+    response = requests.request(method, url, timeout=10, **REFUSED[status])
+    assert response.status_code == status and is_promised(response, method, path)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    monkeypatch.setattr(limits, "SILENT_SECONDS", 0.1)
+    monkeypatch.setattr(parameters, "LARGEST", 1000)
+    monkeypatch.setattr(json_body, "LARGEST", 1000)
+    with dicom_emulator.running(sign_in=False, max_file_size=1000) as server:
+        yield f"{server.url}/v2"
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [(method, path) for method, path in EVERY_OPERATION if "requestBody" in schema.raw_schema["paths"][path][method]],
+)
+def test_what_a_body_may_be_answered_is_promised(impatient: str, method: str, path: str) -> None:
+    described = schema.raw_schema["paths"][path][method]
+    headers = {"Content-Type": next(iter(described["requestBody"]["content"])), "Accept": "application/dicom+json"}
+    url = impatient + path.format(study="1.2", workitem="1.2", tag="PatientAge")
+    large = requests.request(method, url, data=b" " * 2000, headers=headers, timeout=10)
+    assert large.status_code == 413 and is_promised(large, method, path)
+
+    def stops() -> Iterator[bytes]:
+        yield b" "
+        time.sleep(0.3)
+
+    silent = requests.request(method, url, data=stops(), headers=headers, timeout=10)
+    assert silent.status_code == 408 and is_promised(silent, method, path)
+
+
 a_few = settings(
     max_examples=25,
     derandomize=True,  # the same requests in every run

@@ -321,6 +321,15 @@ def test_malformed_bodies(body: bytes) -> None:
         read_all([body])
 
 
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_the_part_that_breaks_the_rules_is_named_and_those_before_it_are_given(size: int) -> None:
+    body = b"--b\r\n\r\none\r\n--b\r\n\r\ntwo\r\n--b\r\nno header\r\n\r\nthree\r\n--b--\r\n"
+    parts = split_parts((body[start : start + size] for start in range(0, len(body), size)), "b")
+    assert [next(parts).content, next(parts).content] == [b"one", b"two"]
+    with pytest.raises(MalformedBody, match=r"part 3 of the body breaks RFC 2046: Found invalid character 32"):
+        next(parts)
+
+
 def test_the_parsers_log_does_not_reach_the_learners_cell() -> None:
     # In a process of its own: pytest catches what would otherwise go to stderr.
     code = (

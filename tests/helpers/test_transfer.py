@@ -335,6 +335,59 @@ def test_the_file_that_spoils_a_whole_request_is_found_by_halves(
     assert report.requests == 7, "8, 4 + 4, 2 + 2, 1 + 1"
 
 
+def fails_at(server: ScriptedServer, paths: list[Path], culprits: list[Path], status: int) -> None:
+    """The server stores all files but the culprits, and fails at each request that holds one of them."""
+
+    def on_request(request: Received) -> None:
+        sent = [uid(path) for path in paths if uid(path).encode() in request.body]
+        spoilt = {uid(path) for path in culprits} & set(sent)
+        server.replies = [Reply(status, body=b"oh") if spoilt else answer(stored=sent)]
+
+    server.on_request = on_request
+
+
+@pytest.mark.parametrize("status", [500, 502, 504])
+@pytest.mark.parametrize("culprits", [[5], [0], [0, 1, 7]], ids=str)
+def test_the_file_at_which_the_server_fails_each_time_is_named_and_the_others_are_stored(
+    server: ScriptedServer, folder: Path, status: int, culprits: list[int]
+) -> None:
+    paths = make_folder(folder, files=8, studies=1)
+    fails_at(server, paths, [paths[number] for number in culprits], status)
+    report = upload_folder(requests.Session(), server.url, folder, attempts=2, first_wait=0, progress=False)
+    assert report.counts == {"stored": 8 - len(culprits), "failed": len(culprits)}
+    assert [result.path for result in report.problems] == [paths[number] for number in culprits]
+    assert all(str(status) in result.reason and "sent alone" in result.reason for result in report.problems)
+    assert all("look at this file" in result.advice for result in report.problems)
+    if culprits == [5]:
+        assert report.requests == 8, "8 twice, 4 + 4, 2 + 2, 1 + 1"
+
+
+def test_a_server_that_is_too_busy_meanwhile_is_waited_for(server: ScriptedServer, folder: Path) -> None:
+    first, second = make_folder(folder, files=2, studies=1)
+    server.replies = [Reply(500), Reply(503), answer(stored=[uid(first)]), answer(stored=[uid(second)])]
+    report = upload_folder(requests.Session(), server.url, folder, attempts=1, first_wait=0, progress=False)
+    assert report.counts == {"stored": 2}
+
+
+def test_the_named_file_is_sent_again_by_the_next_run(server: ScriptedServer, folder: Path) -> None:
+    paths = make_folder(folder, files=4, studies=1)
+    fails_at(server, paths, [paths[2]], 500)
+    upload_folder(requests.Session(), server.url, folder, attempts=1, progress=False)
+    fails_at(server, paths, [], 500)
+    report = upload_folder(requests.Session(), server.url, folder, attempts=1, progress=False)
+    assert report.counts == {"stored": 1, "skipped": 3}
+
+
+def test_a_server_that_fails_at_everything_is_asked_for_eighths_and_no_more(
+    server: ScriptedServer, folder: Path
+) -> None:
+    make_folder(folder, files=40, studies=1)
+    server.replies = [Reply(502)]
+    report = upload_folder(requests.Session(), server.url, folder, attempts=2, first_wait=0, progress=False)
+    assert report.requests == 2 + 2 + 4 + 8 and report.counts == {"failed": 40}
+    assert {result.advice for result in report.problems} == {"run the upload again: it sends what is missing"}
+
+
 @pytest.mark.parametrize("reason", [45071, 272])
 def test_an_instance_that_could_not_be_stored_now_is_sent_again_alone(
     server: ScriptedServer, folder: Path, reason: int

@@ -15,6 +15,7 @@ from tests.notebooks.outputs import png_images
 from tests.notebooks.store import code_cells, read, stored_form
 
 SIZE_LIMIT = 200_000  # bytes
+LONGEST_CELL = 16  # lines: one thought
 
 # The sections of the source tutorial, in its order. Each is the anchor of the step that mirrors it.
 ANCHORS = """
@@ -124,6 +125,15 @@ def in_stored_form(path: Path) -> list[str]:
 def small(path: Path) -> list[str]:
     size = path.stat().st_size
     return [f"{size:,} bytes, and {SIZE_LIMIT:,} is the limit"] if size >= SIZE_LIMIT else []
+
+
+def short_cells(path: Path) -> list[str]:
+    lengths = {cell.id: len(cell.source.splitlines()) for cell in code_cells(read(path))}
+    return [
+        f"{name} has {length} lines, and {LONGEST_CELL} is the limit: split it where a new thought begins"
+        for name, length in lengths.items()
+        if length > LONGEST_CELL
+    ]
 
 
 # How it is compared
@@ -359,3 +369,22 @@ def heading_near(text: str, anchor: str) -> bool:
     start = next(index for index, line in enumerate(lines) if f'id="{anchor}"' in line)
     rest = [ANCHOR.sub("", line).strip() for line in lines[start:]]
     return bool(HEADING.match(next(filter(None, rest), "")))
+
+
+# Those that look at one lesson alone.
+RULES = [
+    executed_in_order,
+    in_stored_form,
+    small,
+    short_cells,
+    fully_compared,
+    shows_something,
+    succeeds,
+    structured,
+    recapped,
+    tables_have_headers,
+    pictures_carry_facts,
+    html_is_plain,
+    no_times,
+    nothing_private,
+]

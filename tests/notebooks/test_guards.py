@@ -16,22 +16,7 @@ from tests.notebooks.store import LessonFailed
 
 Write = Callable[..., Path]
 
-RULES = [
-    guards.executed_in_order,
-    guards.in_stored_form,
-    guards.small,
-    guards.fully_compared,
-    guards.shows_something,
-    guards.succeeds,
-    guards.structured,
-    guards.recapped,
-    guards.tables_have_headers,
-    lambda path: guards.links_lead_somewhere(path, path.parent),
-    guards.pictures_carry_facts,
-    guards.html_is_plain,
-    guards.no_times,
-    guards.nothing_private,
-]
+RULES = [*guards.RULES, lambda path: guards.links_lead_somewhere(path, path.parent)]
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -77,6 +62,11 @@ def test_what_an_editor_leaves_behind_is_noticed(was: str, becomes: str, lesson:
 
 def test_a_big_notebook_is_noticed(broken: Write) -> None:
     assert "200,000 is the limit" in guards.small(broken(put("x" * 200_000)))[0]
+
+
+def test_a_long_cell_is_noticed(broken: Write) -> None:
+    (found,) = guards.short_cells(broken(lambda notebook: notebook.cells[2].update(source="x = 1\n" * 17)))
+    assert "has 17 lines, and 16 is the limit" in found
 
 
 def test_two_cells_with_one_id_are_noticed(lesson: Write) -> None:

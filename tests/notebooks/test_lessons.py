@@ -50,24 +50,7 @@ def test_no_notebook_lies_elsewhere() -> None:
 
 
 @on_each_lesson
-@pytest.mark.parametrize(
-    "rule",
-    [
-        guards.executed_in_order,
-        guards.in_stored_form,
-        guards.small,
-        guards.fully_compared,
-        guards.shows_something,
-        guards.succeeds,
-        guards.structured,
-        guards.recapped,
-        guards.tables_have_headers,
-        guards.pictures_carry_facts,
-        guards.html_is_plain,
-        guards.no_times,
-        guards.nothing_private,
-    ],
-)
+@pytest.mark.parametrize("rule", guards.RULES)
 def test_a_lesson_keeps_the_rule(rule: Callable[[Path], list[str]], path: Path) -> None:
     assert rule(path) == []
 

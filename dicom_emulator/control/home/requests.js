@@ -111,6 +111,6 @@ function again(each) {
     .map((name) => `  -H ${quoted(`${name}: ${each.requestHeaders[name]}`)} \\\n`);
   const body = each.requestBytes ? "  --data-binary @body \\\n" : "";
   return `${curlSignIn()}
-curl -X ${each.method} -H "Authorization: Bearer $TOKEN" \\
+curl -X ${quoted(each.method)} -H "Authorization: Bearer $TOKEN" \\
 ${headers.join("")}${body}  ${quoted(ROOT.href.replace(/\/$/, "") + each.path)}`;
 }
