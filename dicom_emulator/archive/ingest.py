@@ -126,7 +126,7 @@ def examine(file: Arrived, rules: Rules, tags: Sequence[NewTag]) -> tuple[Outcom
         if verdict.failures:
             outcome.failure_reason = CANNOT_UNDERSTAND
             return outcome, None
-        return outcome, new_instance(data_set, file, verdict)
+        return outcome, new_instance(data_set, file, verdict, outcome)
     except (part10.NotDicom, RecursionError):
         return Outcome(failure_reason=CANNOT_UNDERSTAND), None
 
@@ -150,12 +150,11 @@ def described(file: part10.Part10, verdict: Verdict) -> Outcome:
     return outcome
 
 
-def new_instance(data_set: part10.Part10, file: Arrived, verdict: Verdict) -> NewInstance:
-    study, series, instance = (same_uid(data_set.text(tag)) for tag in IDENTIFIERS)
+def new_instance(data_set: part10.Part10, file: Arrived, verdict: Verdict, outcome: Outcome) -> NewInstance:
     with part10.opened(file.source) as source:
         frame_map = frames.locate(source, data_set)
     return NewInstance(
-        identifiers=(study, series, instance),
+        identifiers=(outcome.study, outcome.series, outcome.instance),
         attributes={tag: (None if tag in verdict.dropped else data_set.text(tag) or None) for tag in CORE},
         metadata=dicom_json.to_json(data_set, without=verdict.dropped),
         transfer_syntax=data_set.transfer_syntax,
