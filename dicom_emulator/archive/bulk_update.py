@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dicom_emulator.archive import change_feed, operations
+from dicom_emulator.archive.change_feed import Event
 from dicom_emulator.archive.extended_query_tags import index_stored
 from dicom_emulator.archive.operations import Operation
 from dicom_emulator.archive.query import fold
@@ -153,7 +154,7 @@ def exchange(transaction: sqlite3.Connection, partition: int, version: NewVersio
     )
     transaction.execute("UPDATE metadata SET json = ? WHERE watermark = ?", (version.metadata, watermark))
     index_stored(transaction, watermark)
-    change_feed.record(transaction, "Update", partition, version.identifiers, watermark)
+    change_feed.record(transaction, Event("Update", partition, version.identifiers, watermark))
     return before["file"] if before["original"] else None
 
 

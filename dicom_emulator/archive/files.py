@@ -43,18 +43,17 @@ class Files:
         """The path of a file that does not exist yet, for bytes that are arriving."""
         return self.incoming / uuid.uuid4().hex
 
-    def place(self, incoming: Path) -> str:
-        """Move an arrived file among the stored ones; returns its name there."""
-        name = f"{incoming.name}.dcm"
-        if self._durable:
-            sync(incoming)
+    def place(self, arrived: Path | bytes) -> str:
+        """Put an arrived file, or one that is still in memory, among the stored ones; returns its name there."""
+        name = self.new_name()
         target = self.path(name)
         try:
-            os.replace(incoming, target)
+            put(arrived, target)
         except FileNotFoundError:
             target.parent.mkdir(exist_ok=True)
-            os.replace(incoming, target)
+            put(arrived, target)
         if self._durable:
+            sync(target)
             self.sync_folders(name)
         return name
 
@@ -105,6 +104,19 @@ class Files:
         while self._trash:
             self.remove(self._trash.popleft()[1])
         self._lock.close()
+
+
+def put(arrived: Path | bytes, target: Path) -> None:
+    """Have an arrived file at `target`, wholly or not at all."""
+    if isinstance(arrived, Path):
+        os.replace(arrived, target)
+        return
+    try:
+        with target.open("xb") as file:
+            file.write(arrived)
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise
 
 
 def link(source: Path, target: Path) -> None:

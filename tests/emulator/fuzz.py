@@ -74,9 +74,10 @@ def multipart_target(folder: Path) -> Callable[[bytes], Any]:
             spooler.finish()
         except (Malformed, WrongPartType):
             pass
-        spooler.close()
         for part in spooler.parts:
-            part.path.unlink()
+            part.close()
+            if part.path:
+                part.path.unlink()
         try:
             [part.content for part in split_parts(iter([data[:7], data[7:]]), "b")]
         except MultipartError:
