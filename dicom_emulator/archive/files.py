@@ -8,11 +8,13 @@ import time
 import uuid
 from collections import deque
 from errno import EACCES
+from itertools import count
 from pathlib import Path
 from typing import Iterable
 
 from dicom_emulator.archive.index import Damaged
 
+TOGETHER = 100  # files
 GRACE = 60.0  # seconds that a deleted file stays for the readers who are in the middle of it
 
 
@@ -33,6 +35,7 @@ class Files:
         self.instances = data_dir / "instances"
         self._trash: deque[tuple[float, str]] = deque()
         self._sorting = threading.Lock()
+        self._numbers = count()
         data_dir.mkdir(parents=True, exist_ok=True)
         refuse_unwritable(data_dir)
         self._lock = lock(data_dir)
@@ -63,8 +66,11 @@ class Files:
         sync_folder(self.instances)
 
     def new_name(self) -> str:
-        """The name of a stored file that does not exist yet."""
-        return f"{uuid.uuid4().hex}.dcm"
+        """The name of a stored file that does not exist yet. Files that come together lie in one folder, see path():
+        a new folder costs more than a file in one that is there.
+        """
+        folder = next(self._numbers) // TOGETHER % 256
+        return f"{folder:02x}{uuid.uuid4().hex[2:]}.dcm"
 
     def adopt(self, source: Path, name: str) -> None:
         """Have a file that never changes among the stored ones, too."""
