@@ -99,8 +99,7 @@ def new_version(archive: "Archive", instance: "StoredInstance", changes: Changes
         after = part10.read(incoming)
         if dicom_json.to_json(before, changed(changes)) != dicom_json.to_json(after, changed(changes)):
             raise CannotRewrite("The new values need a character set in which the file's other texts would not read.")
-        with incoming.open("rb") as source:
-            frame_map = frames.to_text(frames.locate(source, after))
+        frame_map = frames.to_text(frames.locate(incoming, after))
         size = incoming.stat().st_size
         return NewVersion(
             instance.watermark,

@@ -144,13 +144,11 @@ def described(file: part10.Part10, verdict: Verdict) -> Outcome:
 
 
 def new_instance(data_set: part10.Part10, file: Source, verdict: Verdict, outcome: Outcome) -> NewInstance:
-    with part10.opened(file) as source:
-        frame_map = frames.locate(source, data_set)
     return NewInstance(
         identifiers=(outcome.study, outcome.series, outcome.instance),
         attributes={tag: (None if tag in verdict.dropped else data_set.text(tag) or None) for tag in CORE},
         metadata=dicom_json.to_json(data_set, without=verdict.dropped),
         transfer_syntax=data_set.transfer_syntax,
-        frames=frames.to_text(frame_map),
+        frames=frames.to_text(frames.locate(file, data_set)),
         size=len(file) if isinstance(file, bytes) else file.stat().st_size,
     )
