@@ -1,17 +1,17 @@
 """STOW-RS: POST and PUT /studies and /studies/{study} (PS3.18 §10.5; conformance statement, Store)."""
 
 import json
-from pathlib import Path
-from typing import Any, AsyncIterator
+from typing import Any, AsyncIterator, Callable
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from dicom_emulator.api.strict import check_file, part_without_type
 from dicom_emulator.api.transaction import Call, Transaction
-from dicom_emulator.archive.ingest import CANNOT_UNDERSTAND, Arrived, Outcome, Rules, ingest
+from dicom_emulator.archive.ingest import CANNOT_UNDERSTAND, Outcome, Rules, discard, ingest
 from dicom_emulator.blocking import run_blocking
 from dicom_emulator.dicom.attributes import tag_text
+from dicom_emulator.dicom.part10 import Source
 from dicom_emulator.errors import BadRequest, TooLarge, UnsupportedMediaType
 from dicom_emulator.wire.accept import MediaRange, Unreadable, parse_media_ranges
 from dicom_emulator.wire.multipart import Malformed, PartSpooler, PartTooLarge, SpooledPart, WrongPartType
@@ -46,19 +46,18 @@ async def store(call: Call, replace: bool) -> Response:
     parts = await receive_parts(call)
     call.request.scope["dicom_emulator.parts"] = [{"bytes": part.size} for part in parts]  # for the request log
     rules = Rules(call.partition.key, study, call.version.strict_validation, replace)
-    try:
-        outcomes = await run_blocking(take_in, call, parts, rules)
-    except BaseException:
-        discard(parts)
-        raise
+    outcomes = await run_blocking(take_in, call, [part.source for part in parts], rules)
     return answer(call, outcomes, study)
 
 
-def take_in(call: Call, parts: list[SpooledPart], rules: Rules) -> list[Outcome]:
-    arrived = [Arrived(part.path, part.content) for part in parts]
+def take_in(call: Call, arrived: list[Source], rules: Rules) -> list[Outcome]:
     if call.service.settings.strict:
-        for file in arrived:
-            check_file(file.source)
+        try:
+            for file in arrived:
+                check_file(file)
+        except BaseException:
+            discard(arrived)
+            raise
     return ingest(call.archive, arrived, rules)
 
 
@@ -88,16 +87,15 @@ def media_type_of(content_type: str) -> MediaRange:
 
 async def receive_single(call: Call) -> list[SpooledPart]:
     limit = call.service.settings.max_file_size
-    part = SpooledPart(call.archive.files.new_incoming())
+    part = SpooledPart(call.archive.files.new_incoming, limit)
     try:
-        with part.path.open("xb") as file:
-            async for piece in pieces(call.request):
-                part.size += len(piece)
-                if part.size > limit:
-                    raise TooLarge(limit)
-                await run_blocking(file.write, piece)
-    except BaseException:
-        discard([part])
+        async for chunks in pieces(call.request):
+            await run_blocking(each, part.write, chunks)
+        part.end(in_memory=True)
+    except BaseException as error:
+        await run_blocking(give_up, [part])
+        if isinstance(error, PartTooLarge):
+            raise TooLarge(limit) from None
         raise
     return [part]
 
@@ -109,13 +107,12 @@ async def receive_multipart(call: Call, boundary: str, root_type: str) -> list[S
         if call.service.settings.strict:
             root_type = ""  # lends no part its type
         spooler = PartSpooler(boundary, "application/dicom", root_type, call.archive.files.new_incoming, limit)
-        async for piece in pieces(call.request):
-            await run_blocking(spooler.feed, piece)
+        async for chunks in pieces(call.request):
+            await run_blocking(each, spooler.feed, chunks)
         return spooler.finish()
     except BaseException as error:
         if spooler:
-            spooler.close()
-            discard(spooler.parts)
+            await run_blocking(give_up, spooler.parts)
         if isinstance(error, Malformed):
             raise BadRequest(f"The multipart body is invalid. {error}") from None
         if isinstance(error, PartTooLarge):
@@ -127,23 +124,30 @@ async def receive_multipart(call: Call, boundary: str, root_type: str) -> list[S
         raise
 
 
-async def pieces(request: Request) -> AsyncIterator[bytes]:
-    """The body in pieces of about PIECE bytes, so that the disk is not asked for every packet."""
+async def pieces(request: Request) -> AsyncIterator[list[bytes]]:
+    """The body in pieces of about PIECE bytes, so that no thread is asked for every packet. Joining them would cost."""
     waiting: list[bytes] = []
     size = 0
     async for chunk in request.stream():
         waiting.append(chunk)
         size += len(chunk)
         if size >= PIECE:
-            yield b"".join(waiting)
+            yield waiting
             waiting, size = [], 0
     if size:
-        yield b"".join(waiting)
+        yield waiting
 
 
-def discard(parts: list[SpooledPart]) -> None:
+def each(take: Callable[[bytes], None], chunks: list[bytes]) -> None:
+    for chunk in chunks:
+        take(chunk)
+
+
+def give_up(parts: list[SpooledPart]) -> None:
+    """Remove what has arrived of a request that is refused: there may be tens of thousands of files."""
     for part in parts:
-        Path(part.path).unlink(missing_ok=True)
+        part.close()
+    discard(part.source for part in parts)
 
 
 def answer(call: Call, outcomes: list[Outcome], study: str | None) -> Response:

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Iterable, Iterator, Sequence
 
 from dicom_emulator.archive import change_feed
+from dicom_emulator.archive.change_feed import Event
 from dicom_emulator.archive.files import DataDirInUse, Files
 from dicom_emulator.archive.index import Damaged, Index, WrongSchema, damage_told, examine
 from dicom_emulator.archive.ingest import NewInstance
 from dicom_emulator.archive.insertion import Insertion
 from dicom_emulator.archive.snapshots import Snapshots, file_names
 from dicom_emulator.dicom import frames
+from dicom_emulator.dicom.part10 import Source
 
 __all__ = ["Archive", "Damaged", "DataDirInUse", "NotAnArchive", "StoredInstance", "WrongSchema"]
 
@@ -98,26 +100,28 @@ class Archive:
                 self._creating -= claims
 
     def add(
-        self, arrived: Sequence[tuple[Path, NewInstance]], partition: int, replace: bool = False
+        self, arrived: Sequence[tuple[Source, NewInstance]], partition: int, replace: bool = False
     ) -> list[Exception | None]:
-        """Move the files into place and commit their index rows, metadata and events at once.
+        """Put the files into place and commit their index rows, metadata and events at once.
 
         Returns for each what went wrong, None where it is stored: AlreadyExists, unless told to `replace`; OSError,
         sqlite3.Error. Then its file is gone.
         """
         faults: list[Exception | None] = [None] * len(arrived)
         names = [""] * len(arrived)
-        for number, (path, _) in enumerate(arrived):
+        for number, (source, _) in enumerate(arrived):
             try:
-                names[number] = self.files.place(path)
+                names[number] = self.files.place(source)
             except OSError as error:
                 faults[number] = error
+        placed = [number for number, name in enumerate(names) if name]
         replaced: list[str] = []
         try:
             with self.index.transaction() as transaction:
                 insertion = Insertion(transaction, partition, replace)
-                for number, (_, new) in enumerate(arrived):
-                    faults[number] = faults[number] or insertion.insert(names[number], new)
+                found = insertion.insert([(names[number], arrived[number][1]) for number in placed])
+            for number, fault in zip(placed, found, strict=True):
+                faults[number] = fault
             replaced = insertion.replaced
         except sqlite3.Error as error:
             faults = [fault or error for fault in faults]
@@ -233,4 +237,4 @@ def remove(transaction: sqlite3.Connection, row: sqlite3.Row) -> None:
             [row[key], row[key]],
         )
     identifiers = (row["StudyInstanceUID"], row["SeriesInstanceUID"], row["SOPInstanceUID"])
-    change_feed.record(transaction, "Delete", row["partition_key"], identifiers, row["watermark"])
+    change_feed.record(transaction, Event("Delete", row["partition_key"], identifiers, row["watermark"]))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dicom_emulator.archive import change_feed, operations
+from dicom_emulator.archive.change_feed import Event
 from dicom_emulator.archive.extended_query_tags import index_stored
 from dicom_emulator.archive.operations import Operation
 from dicom_emulator.archive.query import fold
@@ -98,8 +99,7 @@ def new_version(archive: "Archive", instance: "StoredInstance", changes: Changes
         after = part10.read(incoming)
         if dicom_json.to_json(before, changed(changes)) != dicom_json.to_json(after, changed(changes)):
             raise CannotRewrite("The new values need a character set in which the file's other texts would not read.")
-        with incoming.open("rb") as source:
-            frame_map = frames.to_text(frames.locate(source, after))
+        frame_map = frames.to_text(frames.locate(incoming, after))
         size = incoming.stat().st_size
         return NewVersion(
             instance.watermark,
@@ -153,7 +153,7 @@ def exchange(transaction: sqlite3.Connection, partition: int, version: NewVersio
     )
     transaction.execute("UPDATE metadata SET json = ? WHERE watermark = ?", (version.metadata, watermark))
     index_stored(transaction, watermark)
-    change_feed.record(transaction, "Update", partition, version.identifiers, watermark)
+    change_feed.record(transaction, Event("Update", partition, version.identifiers, watermark))
     return before["file"] if before["original"] else None
 
 

@@ -3,6 +3,7 @@
 import sqlite3
 from dataclasses import dataclass
 from json.encoder import encode_basestring as quoted
+from typing import NamedTuple
 
 from dicom_emulator.archive.ticks import format_ticks, now
 
@@ -33,15 +34,22 @@ class Window:
     by_time: bool = False  # in the order of the clock, instead of the sequence
 
 
-def record(
-    transaction: sqlite3.Connection, action: str, partition: int, identifiers: tuple[str, str, str], watermark: int
-) -> None:
-    """Add an event to the feed, inside the transaction that makes it true."""
-    transaction.execute(
+class Event(NamedTuple):
+    """What happened to an instance, in the version of this watermark."""
+
+    action: str  # Create, Update, Delete
+    partition: int
+    identifiers: tuple[str, str, str]  # study, series, instance; without padding
+    watermark: int
+
+
+def record(transaction: sqlite3.Connection, *events: Event) -> None:
+    """Add events to the feed, inside the transaction that makes them true."""
+    transaction.executemany(
         "INSERT INTO change_feed"
         " (ticks, action, partition_key, StudyInstanceUID, SeriesInstanceUID, SOPInstanceUID, watermark)"
         " VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (now(), action, partition, *identifiers, watermark),
+        [(now(), event.action, event.partition, *event.identifiers, event.watermark) for event in events],
     )
 
 

@@ -8,11 +8,13 @@ import time
 import uuid
 from collections import deque
 from errno import EACCES
+from itertools import count
 from pathlib import Path
 from typing import Iterable
 
 from dicom_emulator.archive.index import Damaged
 
+TOGETHER = 100  # files
 GRACE = 60.0  # seconds that a deleted file stays for the readers who are in the middle of it
 
 
@@ -33,6 +35,7 @@ class Files:
         self.instances = data_dir / "instances"
         self._trash: deque[tuple[float, str]] = deque()
         self._sorting = threading.Lock()
+        self._numbers = count()
         data_dir.mkdir(parents=True, exist_ok=True)
         refuse_unwritable(data_dir)
         self._lock = lock(data_dir)
@@ -43,18 +46,17 @@ class Files:
         """The path of a file that does not exist yet, for bytes that are arriving."""
         return self.incoming / uuid.uuid4().hex
 
-    def place(self, incoming: Path) -> str:
-        """Move an arrived file among the stored ones; returns its name there."""
-        name = f"{incoming.name}.dcm"
-        if self._durable:
-            sync(incoming)
+    def place(self, arrived: Path | bytes) -> str:
+        """Put an arrived file, or one that is still in memory, among the stored ones; returns its name there."""
+        name = self.new_name()
         target = self.path(name)
         try:
-            os.replace(incoming, target)
+            put(arrived, target)
         except FileNotFoundError:
             target.parent.mkdir(exist_ok=True)
-            os.replace(incoming, target)
+            put(arrived, target)
         if self._durable:
+            sync(target)
             self.sync_folders(name)
         return name
 
@@ -64,8 +66,11 @@ class Files:
         sync_folder(self.instances)
 
     def new_name(self) -> str:
-        """The name of a stored file that does not exist yet."""
-        return f"{uuid.uuid4().hex}.dcm"
+        """The name of a stored file that does not exist yet. Files that come together lie in one folder, see path():
+        a new folder costs more than a file in one that is there.
+        """
+        folder = next(self._numbers) // TOGETHER % 256
+        return f"{folder:02x}{uuid.uuid4().hex[2:]}.dcm"
 
     def adopt(self, source: Path, name: str) -> None:
         """Have a file that never changes among the stored ones, too."""
@@ -105,6 +110,19 @@ class Files:
         while self._trash:
             self.remove(self._trash.popleft()[1])
         self._lock.close()
+
+
+def put(arrived: Path | bytes, target: Path) -> None:
+    """Have an arrived file at `target`, wholly or not at all."""
+    if isinstance(arrived, Path):
+        os.replace(arrived, target)
+        return
+    try:
+        with target.open("xb") as file:
+            file.write(arrived)
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise
 
 
 def link(source: Path, target: Path) -> None:

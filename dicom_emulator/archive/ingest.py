@@ -1,7 +1,7 @@
 """Instances on their way into the archive: read, checked, put in place, indexed, and only then acknowledged."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from dicom_emulator.archive.extended_query_tags import NewTag, creator_tag, extended_query_tags
 from dicom_emulator.dicom import dicom_json, frames, part10
 from dicom_emulator.dicom.attributes import CORE, IDENTIFIERS, SOP_CLASS_UID
+from dicom_emulator.dicom.part10 import Source
 from dicom_emulator.dicom.validation import Verdict, same_uid, validate
 
 if TYPE_CHECKING:
@@ -57,18 +58,6 @@ class NewInstance:
 
 
 @dataclass(frozen=True)
-class Arrived:
-    """A file that wants to be stored: where it is, and its bytes where they are still at hand."""
-
-    path: Path
-    content: bytes | None = None
-
-    @property
-    def source(self) -> part10.Source:
-        return self.path if self.content is None else self.content
-
-
-@dataclass(frozen=True)
 class Rules:
     """Where files are stored, and how. `study`: the one that they have to belong to, None for any."""
 
@@ -78,34 +67,38 @@ class Rules:
     replace: bool = False
 
 
-def ingest(archive: "Archive", arrived: Sequence[Arrived], rules: Rules) -> list[Outcome]:
+def ingest(archive: "Archive", arrived: Sequence[Source], rules: Rules) -> list[Outcome]:
     """Store the files, or say why not, in their order. They are gone from where they were afterwards."""
     outcomes: list[Outcome] = []
     try:
         for start in range(0, len(arrived), BATCH):
             outcomes += ingest_batch(archive, arrived[start : start + BATCH], rules)
     except BaseException:
-        for file in arrived:
-            file.path.unlink(missing_ok=True)
+        discard(arrived)
         raise
     return outcomes
 
 
-def ingest_batch(archive: "Archive", arrived: Sequence[Arrived], rules: Rules) -> list[Outcome]:
+def discard(arrived: Iterable[Source]) -> None:
+    """Remove what has arrived."""
+    for file in arrived:
+        if isinstance(file, Path):
+            file.unlink(missing_ok=True)
+
+
+def ingest_batch(archive: "Archive", arrived: Sequence[Source], rules: Rules) -> list[Outcome]:
     tags = extended_query_tags(archive.index.reader)
     examined = [(file, *examine(file, rules, tags)) for file in arrived]
     with archive.creating(rules.partition, {new.identifiers for _, _, new in examined if new}) as claimed:
-        ready = [(file.path, new, outcome) for file, outcome, new in examined if new and new.identifiers in claimed]
-        faults = archive.add([(path, new) for path, new, _ in ready], rules.partition, rules.replace) if ready else []
+        ready = [(file, new, outcome) for file, outcome, new in examined if new and new.identifiers in claimed]
+        faults = archive.add([(file, new) for file, new, _ in ready], rules.partition, rules.replace) if ready else []
     for file, outcome, new in examined:
         if new and new.identifiers not in claimed:
             fail(outcome, BEING_CREATED)
-        if outcome.failure_reason:
-            file.path.unlink(missing_ok=True)
-    for (path, _, outcome), fault in zip(ready, faults, strict=True):
+    for (_, _, outcome), fault in zip(ready, faults, strict=True):
         if fault:
-            path.unlink(missing_ok=True)
             fail(outcome, ALREADY_EXISTS if isinstance(fault, AlreadyExists) else PROCESSING_FAILURE)
+    discard(file for file, outcome, _ in examined if outcome.failure_reason)
     for fault in {*faults} - {None}:
         if not isinstance(fault, AlreadyExists):
             log.error("an instance could not be stored: %s", fault)
@@ -116,17 +109,17 @@ def fail(outcome: Outcome, reason: int) -> None:
     outcome.failure_reason, outcome.comments, outcome.warning_reason = reason, {}, None
 
 
-def examine(file: Arrived, rules: Rules, tags: Sequence[NewTag]) -> tuple[Outcome, NewInstance | None]:
+def examine(file: Source, rules: Rules, tags: Sequence[NewTag]) -> tuple[Outcome, NewInstance | None]:
     """What can be said of a file before it is stored; None where it is refused."""
     try:
-        data_set = part10.read(file.source)
+        data_set = part10.read(file)
         held = {tag.tag: tag.vr for tag in tags if holds(data_set, tag)}
         verdict = validate(data_set, rules.study, rules.strict, held)
         outcome = described(data_set, verdict)
         if verdict.failures:
             outcome.failure_reason = CANNOT_UNDERSTAND
             return outcome, None
-        return outcome, new_instance(data_set, file, verdict)
+        return outcome, new_instance(data_set, file, verdict, outcome)
     except (part10.NotDicom, RecursionError):
         return Outcome(failure_reason=CANNOT_UNDERSTAND), None
 
@@ -150,15 +143,12 @@ def described(file: part10.Part10, verdict: Verdict) -> Outcome:
     return outcome
 
 
-def new_instance(data_set: part10.Part10, file: Arrived, verdict: Verdict) -> NewInstance:
-    study, series, instance = (same_uid(data_set.text(tag)) for tag in IDENTIFIERS)
-    with part10.opened(file.source) as source:
-        frame_map = frames.locate(source, data_set)
+def new_instance(data_set: part10.Part10, file: Source, verdict: Verdict, outcome: Outcome) -> NewInstance:
     return NewInstance(
-        identifiers=(study, series, instance),
+        identifiers=(outcome.study, outcome.series, outcome.instance),
         attributes={tag: (None if tag in verdict.dropped else data_set.text(tag) or None) for tag in CORE},
         metadata=dicom_json.to_json(data_set, without=verdict.dropped),
         transfer_syntax=data_set.transfer_syntax,
-        frames=frames.to_text(frame_map),
-        size=file.path.stat().st_size if file.content is None else len(file.content),
+        frames=frames.to_text(frames.locate(file, data_set)),
+        size=len(file) if isinstance(file, bytes) else file.stat().st_size,
     )

@@ -129,9 +129,10 @@ KEYS = {
 
 def conditions_sql(query: Query) -> tuple[str, list[Any]]:
     by_uid = query.study is not None or any(each.attribute.tag == STUDY_INSTANCE_UID for each in query.conditions)
-    # Only together with the UID is the index of partitions of use: most studies are in one. The "+" keeps SQLite from
-    # it, which would sort all of them to find the newest hundred.
-    partition = "study.partition_key = ?" if by_uid else "+study.partition_key = ?"
+    a_page_of_all = query.level == "study" and not query.conditions
+    # Where there is another condition, its index leads to fewer rows: most studies are in one partition. The "+" keeps
+    # SQLite from the partition's.
+    partition = "study.partition_key = ?" if by_uid or a_page_of_all else "+study.partition_key = ?"
     parts: list[tuple[str, list[Any]]] = [(partition, [query.partition])]
     if query.study is not None:
         parts.append(("study.StudyInstanceUID = ?", [query.study]))

@@ -21,6 +21,7 @@ CREATE TABLE study (
     StudyDescription TEXT, StudyDescription_key TEXT,
     UNIQUE (partition_key, StudyInstanceUID)
 );
+CREATE INDEX study_partition ON study (partition_key, study_key);
 CREATE INDEX study_patient_name ON study (PatientName_key);
 CREATE INDEX study_patient_id ON study (PatientID_key);
 CREATE INDEX study_patient_birth_date ON study (PatientBirthDate_key);

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from dicom_emulator.archive import Archive
-from dicom_emulator.archive.ingest import ALREADY_EXISTS, PROCESSING_FAILURE, Arrived, Rules, ingest
+from dicom_emulator.archive.ingest import ALREADY_EXISTS, PROCESSING_FAILURE, Rules, ingest
 from dicom_emulator.archive.partitions import DEFAULT
 from dicom_emulator.blocking import run_blocking
 from dicom_emulator.control import synthetic
@@ -53,7 +53,7 @@ def seed_folder(archive: Archive, folder: Path) -> Seeded:
         incoming = archive.files.new_incoming()
         try:
             shutil.copyfile(path, incoming)
-            (outcome,) = ingest(archive, [Arrived(incoming)], Rules(DEFAULT.key))
+            (outcome,) = ingest(archive, [incoming], Rules(DEFAULT.key))
             reason = outcome.failure_reason
         except OSError:
             incoming.unlink(missing_ok=True)
@@ -66,9 +66,7 @@ def seed_synthetic(archive: Archive) -> Seeded:
     """Store the synthetic set."""
     seeded = Seeded()
     for name, file in synthetic.instances():
-        incoming = archive.files.new_incoming()
-        incoming.write_bytes(file)
-        (outcome,) = ingest(archive, [Arrived(incoming, file)], Rules(DEFAULT.key))
+        (outcome,) = ingest(archive, [file], Rules(DEFAULT.key))
         seeded.note(name, outcome.failure_reason)
     return seeded
 

@@ -7,7 +7,7 @@ import struct
 from decimal import Decimal, InvalidOperation
 from typing import Any, Callable, Collection, Iterator, Mapping
 
-from dicom_emulator.dicom.elements import BINARY, DataSet, Element, decoded, remembered
+from dicom_emulator.dicom.elements import BINARY, DataSet, Element, texts
 
 FORMATS = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d", "SV": "q", "UV": "Q"}
 PLAIN_DECIMAL = re.compile(r"-?(0|[1-9][0-9]{0,15})(\.[0-9]{1,16})?")  # a JSON number as it stands
@@ -20,35 +20,39 @@ def to_json(data_set: DataSet, without: Collection[int] = ()) -> str:
     """The data set as a JSON object: no binary values at any depth, no group lengths, none of the tags in `without`."""
     encodings = data_set.encodings
     members = [
-        f'"{tag:08X}":{element_json(element, encodings)}'
+        element.json or member_json(element, encodings)
         for tag, element in sorted(data_set.elements.items())
-        if element.vr not in BINARY and tag & 0xFFFF and tag not in without
+        if tag not in without
     ]
-    return "{" + ",".join(members) + "}"
+    return "{" + ",".join(filter(None, members)) + "}"
+
+
+def member_json(element: Element, encodings: tuple[str, ...]) -> str:
+    """The element as a member of a JSON object; "" where it has no place there."""
+    tag = element.tag
+    if element.vr in BINARY or not tag & 0xFFFF:
+        return ""
+    element.json = f'"{tag:08X}":{element_json(element, encodings)}'
+    return element.json
 
 
 def element_json(element: Element, encodings: tuple[str, ...]) -> str:
     if element.vr == "SQ":
         return attribute_json("SQ", [to_json(item) for item in element.items or []])
-    return value_json(element.vr, element.value or b"", element.little_endian, encodings)
+    vr, value = element.vr, element.value or b""
+    if vr in FORMATS:
+        write = NUMBER_WRITERS.get(vr, str)
+        numbers = unpacked(FORMATS[vr], value, element.little_endian)
+        return attribute_json(vr, [write(number) for (number,) in numbers])
+    if vr == "AT":
+        tags = unpacked("HH", value, element.little_endian)
+        return attribute_json(vr, [f'"{group:04X}{number:04X}"' for group, number in tags])
+    write = WRITERS.get(vr, text_json)
+    return attribute_json(vr, [write(text) for text in texts(element, encodings)])
 
 
 def attribute_json(vr: str, values: list[str]) -> str:
     return f'{{"vr":"{vr}","Value":[{",".join(values)}]}}' if values else f'{{"vr":"{vr}"}}'
-
-
-@remembered
-def value_json(vr: str, value: bytes, little_endian: bool, encodings: tuple[str, ...]) -> str:
-    """Anything but a sequence."""
-    if vr in FORMATS:
-        write = NUMBER_WRITERS.get(vr, str)
-        return attribute_json(vr, [write(number) for (number,) in unpacked(FORMATS[vr], value, little_endian)])
-    if vr == "AT":
-        return attribute_json(
-            vr, [f'"{group:04X}{number:04X}"' for group, number in unpacked("HH", value, little_endian)]
-        )
-    write = WRITERS.get(vr, text_json)
-    return attribute_json(vr, [write(text) for text in decoded(vr, value, encodings)])
 
 
 def unpacked(format: str, value: bytes, little_endian: bool) -> Iterator[tuple[Any, ...]]:

@@ -1,10 +1,9 @@
 """A data set as its file has it: each attribute with the bytes of its value (PS3.5 §6.2, §7.1)."""
 
 import codecs
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import lru_cache, wraps
-from typing import Concatenate, ParamSpec, TypeVar
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import NamedTuple
 
 from pydicom.charset import convert_encodings, decode_bytes, python_encoding
 from pydicom.valuerep import PN_DELIMS, TEXT_VR_DELIMS
@@ -17,25 +16,15 @@ CHARACTER_SET = 0x00080005
 DEFAULT_ENCODINGS = ("iso8859",)
 CODECS = [codecs.lookup(encoding) for encoding in set(python_encoding.values())]  # of the standard's character sets
 ESCAPE = b"\x1b"
-SHORT, MOST_REMEMBERED = 64, 4096  # bytes of a value, and values
-P = ParamSpec("P")
-T = TypeVar("T")
+SHORT = 64  # bytes of a value
 
 
-def remembered(
-    function: Callable[Concatenate[str, bytes, P], T],
-) -> Callable[Concatenate[str, bytes, P], T]:
-    """A pure function of a VR, a value and so on that remembers what it made of short values.
+class Fault(NamedTuple):
+    """A rule that an attribute breaks, or one in the items of a sequence."""
 
-    The files of a series have most of their values in common.
-    """
-    remembering = lru_cache(MOST_REMEMBERED)(function)
-
-    @wraps(function)
-    def call(vr: str, value: bytes, *args: P.args, **kwargs: P.kwargs) -> T:
-        return (remembering if len(value) <= SHORT else function)(vr, value, *args, **kwargs)
-
-    return call
+    tag: int
+    message: str
+    in_item: bool = False
 
 
 @dataclass(slots=True)
@@ -43,7 +32,9 @@ class Element:
     """One attribute as the file has it. A sequence has `items`, anything else `value`, the bytes of its value.
 
     position, length: where the value is in the file, in bytes; length is None where the file leaves it open
-    (encapsulated pixel data). `value` is None for long binary values. In items, `position` says nothing.
+    (encapsulated pixel data). `value` is None for long binary values; else `position` matters for pixel data only.
+    texts, json, faults: what texts(), `dicom_json` and `validation` made of the element, once they were asked. An
+    element that occurs in many files is read once (see `walk`), and so this is made once.
     """
 
     tag: int
@@ -53,6 +44,9 @@ class Element:
     length: int | None
     little_endian: bool
     items: "list[DataSet] | None" = None
+    texts: tuple[str, ...] | None = field(default=None, compare=False)
+    json: str | None = field(default=None, compare=False)
+    faults: tuple[Fault, ...] | None = field(default=None, compare=False)
 
 
 @dataclass(slots=True)
@@ -96,10 +90,15 @@ class DataSet:
 
 def texts(element: Element, encodings: tuple[str, ...]) -> tuple[str, ...]:
     """The values of a text element."""
-    return decoded(element.vr, element.value or b"", encodings)
+    if element.texts is not None:
+        return element.texts
+    value = element.value or b""
+    found = decoded(element.vr, value, encodings)
+    if len(value) <= SHORT:
+        element.texts = found
+    return found
 
 
-@remembered
 def decoded(vr: str, raw: bytes, encodings: tuple[str, ...]) -> tuple[str, ...]:
     """The values of a text; one empty text among several stays.
 

@@ -14,7 +14,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from dicom_emulator.dicom.attributes import tag_of
 from dicom_emulator.dicom.elements import Element
-from dicom_emulator.dicom.part10 import NotDicom, Part10, data_set_bytes, read_meta
+from dicom_emulator.dicom.part10 import NotDicom, Part10, Source, data_set_bytes, opened, read_meta
 from dicom_emulator.extent import Extent, Piece
 
 PIXEL_DATA = (tag_of("PixelData"), tag_of("FloatPixelData"), tag_of("DoubleFloatPixelData"))
@@ -106,7 +106,7 @@ def cut(pixel_data: bytes, first_bit: int, bits: int) -> bytes:
     return numpy.packbits(unpacked, bitorder="little").tobytes()
 
 
-def locate(file: BinaryIO, data_set: Part10) -> FrameMap | None:
+def locate(source: Source, data_set: Part10) -> FrameMap | None:
     """Where the frames of the image are; None where there is no image, or no saying how large it is."""
     element = next((data_set.elements[tag] for tag in PIXEL_DATA if tag in data_set.elements), None)
     size = [data_set.number(tag) or 0 for tag in (ROWS, COLUMNS, BITS_ALLOCATED)]
@@ -114,7 +114,8 @@ def locate(file: BinaryIO, data_set: Part10) -> FrameMap | None:
         return None
     count = max(data_set.number(NUMBER_OF_FRAMES) or 1, 1)
     if element.length is None:
-        return Encapsulated(group_fragments(file, element, data_set, count))
+        with opened(source) as file:
+            return Encapsulated(group_fragments(file, element, data_set, count))
     frame_bits = math.prod(size) * (data_set.number(SAMPLES_PER_PIXEL) or 1)
     if data_set.text(PHOTOMETRIC_INTERPRETATION) == "YBR_FULL_422":
         frame_bits = frame_bits // 3 * 2  # two pixels share their colour

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Callable, Iterator, Mapping, NamedTuple
+from typing import Callable, Mapping, NamedTuple
 
 from pydicom.uid import ImplicitVRLittleEndian
 
@@ -17,7 +17,7 @@ from dicom_emulator.dicom.attributes import (
     name_of,
     tag_text,
 )
-from dicom_emulator.dicom.elements import WIDTHS, DataSet, Element, decoded, remembered
+from dicom_emulator.dicom.elements import WIDTHS, Element, Fault, texts
 from dicom_emulator.dicom.part10 import Part10
 
 UID = re.compile(r"[0-9.]{0,63}[0-9]")
@@ -121,23 +121,36 @@ def check_core(file: Part10, vrs: Mapping[int, str], verdict: Verdict) -> None:
 
 def check_all(file: Part10, vrs: Mapping[int, str], verdict: Verdict) -> None:
     """v2: an attribute that breaks the rules of its VR is told in a warning and, at the top level, dropped."""
-    for top_level, tag, message in faults(file, vrs):
-        if tag in verdict.failures:
-            continue
-        verdict.warnings.setdefault(tag, message)
-        if top_level and tag not in IDENTIFIERS and tag != SOP_CLASS_UID:
-            verdict.dropped.add(tag)
+    for tag, element in file.elements.items():
+        faults = faults_of(element, file.encodings) if element.faults is None else element.faults
+        if tag in vrs and (message := wrong_vr(element, vrs[tag])):
+            faults = (*(fault for fault in faults if fault.in_item), Fault(tag, message))
+        for fault in faults:
+            take_fault(fault, verdict)
 
 
-def faults(data_set: DataSet, vrs: Mapping[int, str] | None) -> Iterator[tuple[bool, int, str]]:
-    """Whether at the top level, where some attributes must have certain VRs; the tag; what is wrong."""
-    for tag, element in data_set.elements.items():
-        for item in element.items or []:
-            yield from faults(item, None)
-        if vrs and tag in vrs and (message := wrong_vr(element, vrs[tag])):
-            yield True, tag, message
-        elif message := full_fault(element, data_set.encodings):
-            yield vrs is not None, tag, message
+def take_fault(fault: Fault, verdict: Verdict) -> None:
+    tag = fault.tag
+    if tag in verdict.failures:
+        return
+    verdict.warnings.setdefault(tag, fault.message)
+    if not fault.in_item and tag not in IDENTIFIERS and tag != SOP_CLASS_UID:
+        verdict.dropped.add(tag)
+
+
+def faults_of(element: Element, encodings: tuple[str, ...]) -> tuple[Fault, ...]:
+    """What breaks the rules of its VR: attributes in the items of a sequence, then the element itself."""
+    if element.faults is None:
+        found = [
+            fault._replace(in_item=True)
+            for item in element.items or []
+            for attribute in item.elements.values()
+            for fault in faults_of(attribute, item.encodings)
+        ]
+        if message := full_fault(element, encodings):
+            found.append(Fault(element.tag, message))
+        element.faults = tuple(found)
+    return element.faults
 
 
 # The minimum rules: what the index needs.
@@ -249,16 +262,12 @@ MINIMUM_RULES: dict[str, Callable[[str], Broken | None]] = {
 
 def full_fault(element: Element, encodings: tuple[str, ...]) -> str | None:
     """What is wrong with an attribute by the rules of its VR, or None. NULs at the end are forgiven."""
-    if not element.value or element.vr not in FULL_RULES:
+    vr, value = element.vr, element.value
+    if not value or vr not in FULL_RULES:
         return None
-    return value_fault(element.vr, element.value, encodings)
-
-
-@remembered
-def value_fault(vr: str, value: bytes, encodings: tuple[str, ...]) -> str | None:
     if vr == "AE" and not value.strip(b" "):
         return f'Content "{value.decode()}" does not validate VR AE: value may not consist only of spaces'
-    for text in decoded(vr, value, encodings):
+    for text in texts(element, encodings):
         if text.rstrip("\0") and (reason := FULL_RULES[vr](text.rstrip("\0"))):
             return f'Content "{text}" does not validate VR {vr}: {reason}'
     return None

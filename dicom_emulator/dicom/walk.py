@@ -4,6 +4,7 @@ What is written in the least unusual way goes to pydicom instead, which knows th
 """
 
 import struct
+from functools import lru_cache
 from mmap import mmap
 
 from pydicom.charset import python_encoding
@@ -15,6 +16,8 @@ from dicom_emulator.dicom.elements import (
     BINARY,
     CHARACTER_SET,
     DEFAULT_ENCODINGS,
+    SHORT,
+    TEXT,
     DataSet,
     Element,
     encodings_of,
@@ -23,6 +26,9 @@ from dicom_emulator.dicom.elements import (
 
 LARGE = 64 * 1024  # bytes; longer binary values stay in the file
 UNDEFINED = 0xFFFFFFFF
+SHORT_SEQUENCE = 1024  # bytes
+MOST_REMEMBERED = 4096  # short elements
+PIXELS = 0x7FE0  # the group of pixel data, whose position in the file matters
 START_OF_META = 132
 GROUP_LENGTH, TRANSFER_SYNTAX_UID = 0x00020000, 0x00020010
 END_OF_META = 0x00030000  # the tag that no element of the file meta information reaches
@@ -30,8 +36,8 @@ DEEPEST = 32  # levels of sequences
 MOST_BYTES = 4 * 1024 * 1024  # of the attributes that are taken into memory; pydicom's reader counts what comes beyond
 ITEM, ITEM_END, SEQUENCE_END = b"\xfe\xff\x00\xe0", b"\xfe\xff\x0d\xe0" + bytes(4), b"\xfe\xff\xdd\xe0" + bytes(4)
 OTHER_ENCODINGS = {ImplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian}
-LONG = {vr.value.encode(): vr.value for vr in EXPLICIT_VR_LENGTH_32}  # VRs whose length has four bytes
-SHORT = {vr.value.encode(): vr.value for vr in STANDARD_VR - EXPLICIT_VR_LENGTH_32}
+LONG_LENGTH = {vr.value.encode(): vr.value for vr in EXPLICIT_VR_LENGTH_32}  # VRs whose length has four bytes
+SHORT_LENGTH = {vr.value.encode(): vr.value for vr in STANDARD_VR - EXPLICIT_VR_LENGTH_32}
 EMPTY = {vr.value: empty_value_for_VR(vr, raw=True) for vr in STANDARD_VR}
 
 head_at = struct.Struct("<HH2sH").unpack_from
@@ -86,13 +92,25 @@ def walk(
     while position + 8 <= end:
         group, number, code, length = head_at(data, position)
         tag = group << 16 | number
-        vr = SHORT.get(code)
+        vr = SHORT_LENGTH.get(code)
         if vr is not None:
+            after = position + 8 + length
+            if length <= SHORT and group != PIXELS and after <= end and after <= limit:
+                elements[tag] = short_element(data[position:after], data_set.encodings)
+                position = after
+                if tag == CHARACTER_SET:
+                    take_character_set(data_set)
+                continue
             position += 8
-        elif code in LONG and position + 12 <= end:
-            vr = LONG[code]
+        elif code in LONG_LENGTH and position + 12 <= end:
+            vr = LONG_LENGTH[code]
             (length,) = length_at(data, position + 8)
             position += 12
+            after = position + length
+            if vr == "SQ" and length <= SHORT_SEQUENCE and not depth and after <= end and after <= limit:
+                elements[tag] = short_sequence(data[position - 12 : after], data_set.encodings)
+                position = after
+                continue
             if vr == "SQ" or length == UNDEFINED:
                 begin = position
                 element, position = walk_open(data, tag, vr, position, length, end, limit, data_set.encodings, depth)
@@ -114,11 +132,30 @@ def walk(
             raise Unusual
         else:
             value = data[position:after] if length else EMPTY[vr]
-        elements[tag] = element = Element(tag, vr, value, position, length, True)
+        elements[tag] = Element(tag, vr, value, position, length, True)
         if tag == CHARACTER_SET:
-            data_set.encodings = known_encodings(element)
+            take_character_set(data_set)
         position = after
     return data_set, position
+
+
+@lru_cache(MOST_REMEMBERED)
+def short_element(content: bytes, encodings: tuple[str, ...]) -> Element:
+    """The element in `content`, head and value, of a data set with these encodings.
+
+    The files of a series have most of theirs in common, so what is made of them is made once.
+    """
+    group, number, code, length = head_at(content)
+    vr = SHORT_LENGTH[code]
+    return Element(group << 16 | number, vr, content[8:] if length else EMPTY[vr], 0, length, True)
+
+
+@lru_cache(MOST_REMEMBERED // 16)
+def short_sequence(content: bytes, encodings: tuple[str, ...]) -> Element:
+    """The sequence in `content`, as short_element()."""
+    group, number, _, _ = head_at(content)
+    end = len(content)
+    return walk_open(content, group << 16 | number, "SQ", 12, end - 12, end, end, encodings, 0)[0]
 
 
 def walk_open(
@@ -181,7 +218,11 @@ def after_fragments(data: Bytes, position: int, end: int) -> int:
     raise Unusual
 
 
-def known_encodings(character_set: Element) -> tuple[str, ...]:
+def take_character_set(data_set: DataSet) -> None:
+    """Raises Unusual, also where texts stand before it, which were taken for those of another character set."""
+    *before, character_set = data_set.elements.values()
+    if character_set.tag != CHARACTER_SET or any(element.vr in TEXT for element in before):
+        raise Unusual
     if character_set.vr != "CS" or any(term not in python_encoding for term in texts(character_set, ())):
         raise Unusual
-    return encodings_of(character_set)
+    data_set.encodings = encodings_of(character_set)

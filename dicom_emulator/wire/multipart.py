@@ -1,6 +1,5 @@
 """multipart/related request bodies, written to files while they arrive (RFC 2387, PS3.18 §8.6)."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Callable
 
@@ -25,17 +24,62 @@ class WrongPartType(ValueError):
     """A part has another media type than the one that is taken; the argument is that type."""
 
 
-@dataclass
 class SpooledPart:
-    """One part's body, in a file of `size` bytes; also in memory where it is small."""
+    """The body of a part: `size` bytes in the file `path`, or in `content` where there is no such file.
 
-    path: Path
-    size: int = 0
-    content: bytes | None = None
+    A small one waits in memory, so that its file is made once, where it is to stay, and not for what is refused.
+
+    new_file: gives the path of a file that does not exist yet.
+    max_size: in bytes.
+    """
+
+    def __init__(self, new_file: Callable[[], Path], max_size: int):
+        self.size = 0
+        self.path: Path | None = None
+        self.content = b""
+        self._new_file, self._max_size = new_file, max_size
+        self._beginning: list[bytes] = []  # until it turns out to be more than small
+        self._file: BinaryIO | None = None
+
+    @property
+    def source(self) -> Path | bytes:
+        return self.path or self.content
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Take the next bytes. Raises PartTooLarge."""
+        self.size += len(data)
+        if self.size > self._max_size:
+            raise PartTooLarge
+        if self._file is None and self.size <= SMALL:
+            self._beginning.append(bytes(data))
+        else:
+            (self._file or self._open()).write(data)
+
+    def end(self, in_memory: bool) -> None:
+        """All is there. in_memory: whether a small part may stay where it is."""
+        if in_memory and self._file is None:
+            self.content = b"".join(self._beginning)
+            self._beginning = []
+        elif self._file is None:
+            self._open()
+        self.close()
+
+    def close(self) -> None:
+        """Close the file that is being written, if any. It stays."""
+        if self._file:
+            self._file.close()
+            self._file = None
+
+    def _open(self) -> BinaryIO:
+        self.path = self._new_file()
+        self._file = self.path.open("xb")
+        self._file.writelines(self._beginning)
+        self._beginning = []
+        return self._file
 
 
 class PartSpooler:
-    """Takes a body piece by piece and leaves each part's body in a file of its own.
+    """Takes a body piece by piece and leaves each part's body in a file of its own, or in memory where it is small.
 
     boundary: from the Content-Type header.
     part_type: the only media type a part may have.
@@ -55,8 +99,6 @@ class PartSpooler:
         self._parser: MultipartParser | None = None
         self._header_name = self._header_value = b""
         self._content_type: bytes | None = None
-        self._file: BinaryIO | None = None
-        self._waiting: list[bytes] = []  # the beginning of a part, until it turns out to be more than small
         self._in_memory = 0
         self._ended = False
 
@@ -75,12 +117,6 @@ class PartSpooler:
         if not self._ended and self._head.strip(b"\r\n"):
             raise Malformed("Unexpected end of the multipart body: the closing boundary is missing.")
         return self.parts
-
-    def close(self) -> None:
-        """Close the file that is being written, if any. The files stay."""
-        if self._file:
-            self._file.close()
-            self._file = None
 
     def _find_first_delimiter(self, data: bytes) -> bytes:
         """Skip the preamble, which python-multipart does not do; return what the parser shall see."""
@@ -144,33 +180,15 @@ class PartSpooler:
             raise WrongPartType(given)
         if len(self.parts) == MOST_PARTS:
             raise Malformed(f"There are more than {MOST_PARTS} parts.")
-        self.parts.append(SpooledPart(self._new_file()))
+        self.parts.append(SpooledPart(self._new_file, self._max_part_size))
 
     def _write_part(self, data: bytes, start: int, end: int) -> None:
-        part = self.parts[-1]
-        part.size += end - start
-        if part.size > self._max_part_size:
-            raise PartTooLarge
-        if self._file is None and part.size <= SMALL:
-            self._waiting.append(data[start:end])
-            return
-        if self._file is None:
-            self._file = open(part.path, "xb")
-            self._file.writelines(self._waiting)
-            self._waiting = []
-        self._file.write(memoryview(data)[start:end])
+        self.parts[-1].write(memoryview(data)[start:end])
 
     def _end_part(self) -> None:
-        if self._file:
-            self.close()
-            return
-        part, content = self.parts[-1], b"".join(self._waiting)
-        self._waiting = []
-        with open(part.path, "xb") as file:
-            file.write(content)
-        if self._in_memory + part.size <= MOST_IN_MEMORY:
-            self._in_memory += part.size
-            part.content = content
+        part = self.parts[-1]
+        part.end(in_memory=self._in_memory + part.size <= MOST_IN_MEMORY)
+        self._in_memory += len(part.content)
 
     def _end(self) -> None:
         self._ended = True

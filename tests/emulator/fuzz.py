@@ -33,8 +33,8 @@ def part10_target(folder: Path) -> Callable[[bytes], Any]:
             verdict = validate(file, None, strict)
             metadata = dicom_json.to_json(file, without=verdict.dropped)
             json.loads(metadata.encode("utf-8"), parse_constant=refuse)
-        with path.open("rb") as source, contextlib.suppress(part10.NotDicom):
-            frames.from_text(frames.to_text(frames.locate(source, file)))
+        with contextlib.suppress(part10.NotDicom):
+            frames.from_text(frames.to_text(frames.locate(path, file)))
 
     return target
 
@@ -74,9 +74,10 @@ def multipart_target(folder: Path) -> Callable[[bytes], Any]:
             spooler.finish()
         except (Malformed, WrongPartType):
             pass
-        spooler.close()
         for part in spooler.parts:
-            part.path.unlink()
+            part.close()
+            if part.path:
+                part.path.unlink()
         try:
             [part.content for part in split_parts(iter([data[:7], data[7:]]), "b")]
         except MultipartError:

@@ -42,6 +42,7 @@ def test_a_page_is_read_from_the_newest_row_on(index: Index, level: str) -> None
 @pytest.mark.parametrize(
     ("query", "step"),
     [
+        (Query("study", 1), "SEARCH study USING INDEX study_partition (partition_key=?)"),
         (Query("study", 1, "1.2"), "SEARCH study USING INDEX sqlite_autoindex_study_1 (partition_key=? AND"),
         (
             Query("study", 1, conditions=(equal("StudyInstanceUID", "1.2"),)),
@@ -65,7 +66,7 @@ def test_a_page_is_read_from_the_newest_row_on(index: Index, level: str) -> None
             "SEARCH of_study USING INDEX sqlite_autoindex_series_1 (study_key=?)",
         ),
     ],
-    ids=["path", "study", "series", "instance", "patient", "dates", "modalities"],
+    ids=["partition", "path", "study", "series", "instance", "patient", "dates", "modalities"],
 )
 def test_rows_are_found_by_an_index(index: Index, query: Query, step: str) -> None:
     steps = plan(index, query)

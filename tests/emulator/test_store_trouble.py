@@ -6,10 +6,14 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, Callable, Iterator
+from threading import Event
+from typing import Any, Callable, Iterable, Iterator
 
 import pytest
 
+from dicom_emulator.api import store
+from dicom_emulator.archive import ingest
+from dicom_emulator.wire.multipart import SMALL
 from tests.emulator.conftest import Service
 from tests.emulator.dicom_files import instance, multipart, raw_instance, uids
 from tests.emulator.storing import (
@@ -56,7 +60,7 @@ def test_an_instance_that_the_disk_does_not_take_fails_with_272(tmp_path: Path, 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("parts", [False, True], ids=["one file", "multipart"])
 def test_a_request_that_the_disk_does_not_take_at_all_is_503(tmp_path: Path, version: str, parts: bool) -> None:
-    file = instance()
+    file = raw_instance({"PixelData": ("OW", bytes(2 * SMALL))})  # a small one waits in memory
     body, content_type = multipart(file) if parts else (file, "application/dicom")
     folder, aside = tmp_path / "data" / "incoming", tmp_path / "aside"
     with own_emulator(data_dir=tmp_path / "data") as service:
@@ -81,6 +85,31 @@ def test_an_instance_that_another_request_is_storing_fails_with_45071(tmp_path: 
         assert failed(second) == [refused(file, BEING_CREATED)]
         assert stored(first.result()) == [referenced(service, version, file)]
         assert len(change_feed(service)) == 1
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_others_are_answered_while_a_refused_request_is_cleared_away(
+    tmp_path: Path, version: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered, clearing, in_time = Event(), Event(), []
+
+    def discard(arrived: Iterable[Path | bytes]) -> None:
+        clearing.set()
+        in_time.append(answered.wait(10))
+        ingest.discard(arrived)
+
+    monkeypatch.setattr(store, "discard", discard)
+    large = raw_instance({"PixelData": ("OW", bytes(2 * SMALL))})
+    body, content_type = multipart(large, large)
+    with own_emulator(data_dir=tmp_path) as service, ThreadPoolExecutor(1) as pool:
+        refusal = pool.submit(post, service, body[:-40], content_type, version)
+        assert clearing.wait(10)
+        assert len(list(tmp_path.glob("incoming/*"))) == 2
+        assert is_empty(service)
+        answered.set()
+        assert refusal.result().status_code == 400
+        assert in_time == [True]
+        assert list(tmp_path.glob("incoming/*")) == []
 
 
 @contextmanager

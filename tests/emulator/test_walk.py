@@ -22,6 +22,8 @@ from tests.emulator.dicom_files import LONG_LENGTH, element, fragments, instance
 FOLDER = Path(pydicom.__file__).parent / "data"
 FILES = [path for path in sorted(FOLDER.rglob("*")) if path.is_file() and path.suffix != ".pyc"]
 CT = element(0x00080060, "CS", b"CT")
+NAME = element(0x00100010, "PN", "Jérôme ".encode())
+UTF_8, LATIN_1 = element(0x00080005, "CS", b"ISO_IR 192"), element(0x00080005, "CS", b"ISO_IR 100")
 ITEM_END, SEQUENCE_END = struct.pack("<HHI", 0xFFFE, 0xE00D, 0), struct.pack("<HHI", 0xFFFE, 0xE0DD, 0)
 MANY = settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
 
@@ -42,11 +44,14 @@ def usual(content: bytes) -> bool:
 
 
 def comparable(data_set: DataSet, nested: bool = False) -> tuple[dict, tuple[str, ...]]:
-    """All that is known of a data set. Positions inside of items count from elsewhere in pydicom."""
+    """All that is known of a data set. Inside of items, positions count from elsewhere in pydicom; elsewhere they matter
+    for what has to be looked up in the file.
+    """
     elements = {}
     for tag, found in data_set.elements.items():
         items = None if found.items is None else [comparable(one, True) for one in found.items]
-        elements[tag] = replace(found, items=items, position=0 if nested else found.position)
+        matters = not nested and (tag >> 16 == 0x7FE0 or (found.value is None and found.length != 0))
+        elements[tag] = replace(found, items=items, position=found.position if matters and items is None else 0)
     return elements, tuple(data_set.encodings)
 
 
@@ -217,6 +222,7 @@ def test_the_usual_needs_no_pydicom(file: bytes) -> None:
         instance()[132:],
         raw_instance({"Manufacturer": ("??", b"ACME")}),
         raw_instance({"SpecificCharacterSet": b"latin1"}),
+        file_of(NAME + UTF_8),
         file_of(nested(DEEPEST + 1)),
         file_of(b""),
         file_of(CT[:-1]),
@@ -239,6 +245,7 @@ def test_the_usual_needs_no_pydicom(file: bytes) -> None:
         "no preamble",
         "unknown VR",
         "unknown character set",
+        "a name before its character set",
         "nested deeply",
         "no data set",
         "cut off",
@@ -258,3 +265,14 @@ def test_the_usual_needs_no_pydicom(file: bytes) -> None:
 def test_the_unusual_is_left_to_pydicom(file: bytes) -> None:
     with pytest.raises(Unusual):
         walk_file(file)
+
+
+def test_what_is_remembered_of_an_element_is_no_other_ones() -> None:
+    """The same bytes are other text in another character set, and elsewhere in the file."""
+    pixels = element(0x7FE00010, "OW", bytes(8))
+    long = element(0x00080080, "LO", b"x" * 66)
+    of_four = element(0x00280010, "US", b"\2\0") + element(0x00280011, "US", b"\2\0")
+    for _ in range(2):
+        for character_set in (b"", UTF_8, LATIN_1):
+            for data_set in (NAME, sequence(item(NAME)), sequence(item(UTF_8 + NAME)), NAME + of_four + pixels, long):
+                assert usual(file_of(character_set + data_set))
