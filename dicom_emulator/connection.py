@@ -1,18 +1,21 @@
-"""uvicorn's HTTP protocol, with bounds on what comes before the application sees a request.
+"""uvicorn's HTTP protocol, with bounds on what comes before the application sees a request, and answers in few writes.
 
 uvicorn waits for the head of a request without end, and keeps whatever comes: a header, a trailer, or requests that are
-sent without waiting for answers.
+sent without waiting for answers. It writes the head of an answer apart from the body, and copies each chunk of a body.
 """
 
 import asyncio
 from http import HTTPStatus
+from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from dicom_emulator.limits import HEAD_SECONDS
 
 LARGEST_HEAD = 64 * 1024  # bytes; smaller ones are judged by limits.Limits, whose refusals say more
 MOST_PIPELINED = 100  # requests that wait for the answers to those before them
+SMALL = 16 * 1024  # bytes; to copy so many costs less than to write them apart
 
 
 class Connection(HttpToolsProtocol):
@@ -22,6 +25,7 @@ class Connection(HttpToolsProtocol):
     """
 
     _deadline: asyncio.TimerHandle | None = None
+    _in_head = False
     _barren = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -62,6 +66,8 @@ class Connection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         self._barren += len(data)
         super().data_received(data)
+        if self._in_head:
+            self.head_begins()
         if self._barren > LARGEST_HEAD and not self.transport.is_closing():
             self.refuse_head()
 
@@ -69,12 +75,16 @@ class Connection(HttpToolsProtocol):
         if len(self.pipeline) > MOST_PIPELINED:
             raise ValueError("too many requests in a row")  # which the parser makes a fault of the request
         super().on_message_begin()
-        self.head_begins()
+        self._in_head = True
 
     def on_headers_complete(self) -> None:
+        self._in_head = False
         self.head_ends()
         self._barren = 0
         super().on_headers_complete()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        super()._start_asgi_task(cycle, Answer(cycle, app))
 
     def on_body(self, body: bytes) -> None:
         self._barren = 0
@@ -83,3 +93,57 @@ class Connection(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         self._barren = 0
         super().on_message_complete()
+
+
+class Answer:
+    """Runs the application for one request, and writes each message of its answer at once: the first with the head.
+
+    Stands in for the connection's transport while uvicorn makes bytes of a message.
+    """
+
+    def __init__(self, cycle: RequestResponseCycle, app: ASGIApp):
+        self.cycle, self.app = cycle, app
+        self.transport = cycle.transport
+        self.start: Message | None = None  # goes with the first bytes of the body
+        self.held: list[bytes | memoryview] = []
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.app(scope, receive, self.send)
+
+    async def send(self, message: Message) -> None:
+        cycle = self.cycle
+        if message["type"] == "http.response.start" and not (self.start or cycle.response_started):
+            self.start = message
+            return
+        if cycle.flow.write_paused and not cycle.disconnected:
+            await cycle.flow.drain()
+        cycle.transport = self  # type: ignore[assignment]
+        try:  # nothing in here waits
+            if self.start:
+                start, self.start = self.start, None
+                await cycle.send(start)
+            if cycle.chunked_encoding and len(message.get("body", b"")) > SMALL and not cycle.disconnected:
+                self.held += (b"%x\r\n" % len(message["body"]), message["body"], b"\r\n")
+                message = message | {"body": b""}
+            await cycle.send(message)
+        finally:
+            cycle.transport = self.transport
+            self.flush()
+
+    def write(self, data: bytes | memoryview) -> None:
+        if data:
+            self.held.append(data)
+
+    def flush(self) -> None:
+        if sum(map(len, self.held)) <= SMALL:
+            self.transport.write(b"".join(self.held))
+        else:
+            self.transport.writelines(self.held)
+        self.held = []
+
+    def is_closing(self) -> bool:
+        return self.transport.is_closing()
+
+    def close(self) -> None:
+        self.flush()
+        self.transport.close()

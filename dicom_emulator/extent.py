@@ -1,12 +1,17 @@
 """Parts of files: what the archive knows of a frame, and what a response sends."""
 
 import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
-from typing import Iterable, Iterator
+from typing import Self
 
 CHUNK = 1024 * 1024  # bytes that are read, and sent, at a time
-SMALL = 64 * 1024  # bytes up to which pieces are put together
+KNOWN = 8  # buffers that are kept for answers to come
+OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0)
+NO_WAIT: int | None = getattr(os, "RWF_NOWAIT", None)  # only Linux can tell whether a disk would be waited for
 
 
 @dataclass(frozen=True)
@@ -17,79 +22,145 @@ class Extent:
     offset: int
     length: int
 
-    def chunks(self) -> Iterator[bytes]:
-        """The bytes, at most CHUNK at a time. Raises OSError when the file ends early."""
-        left = self.length
-        with self.path.open("rb", buffering=0) as file:
-            file.seek(self.offset)
-            while left and (chunk := file.read(min(CHUNK, left))):
-                left -= len(chunk)
-                yield chunk
-        if left:
-            raise OSError(f"{self.path.name} ends {left} bytes early")
-
-    def cached(self) -> bytearray | None:
-        """All of the bytes if the system has them in memory, so that no disk is waited for; only Linux can tell."""
-        if not hasattr(os, "RWF_NOWAIT"):
-            return None
-        content = bytearray(self.length)
-        with self.path.open("rb", buffering=0) as file:
-            try:
-                found = os.preadv(file.fileno(), [content], self.offset, os.RWF_NOWAIT)
-            except OSError:
-                return None
-        return content if found == self.length else None
+    def __len__(self) -> int:
+        return self.length
 
     def read(self) -> bytes:
-        """All of the bytes at once."""
-        return b"".join(self.chunks())
+        """All of the bytes at once. Raises OSError, also when the file ends early."""
+        with self.path.open("rb") as file:
+            file.seek(self.offset)
+            content = file.read(self.length)
+        refuse_missing(self, len(content))
+        return content
 
 
-Piece = bytes | Extent
-Block = bytes | bytearray
+Piece = bytes | bytearray | memoryview | Extent
 
 
-def at_hand(pieces: Iterable[Piece]) -> list[Block] | None:
-    """All bytes of the pieces where they are few and in memory, so that no disk is waited for; else None."""
-    if length_of(pieces) > CHUNK:
-        return None
-    blocks = [piece if isinstance(piece, bytes) else piece.cached() for piece in pieces]
-    return None if None in blocks else list(small_together(blocks))
+def refuse_missing(extent: Extent, found: int) -> None:
+    """Raises OSError if fewer bytes are `found` than the extent has."""
+    if found < extent.length:
+        raise OSError(f"{extent.path.name} ends {extent.length - found} bytes early")
 
 
-def batches_of(pieces: Iterable[Piece]) -> Iterator[list[Block]]:
-    """The bytes of all pieces, one after another, about CHUNK of them at a time. Raises OSError as chunks() does."""
-    batch: list[Block] = []
-    size = 0
-    for block in small_together(chunks_of(pieces)):
-        batch.append(block)
-        size += len(block)
-        if size >= CHUNK:
+def batches_of(pieces: Iterable[Piece]) -> Iterator[list[Piece]]:
+    """The same pieces, cut so that each batch has CHUNK bytes, and the last one the rest; at least one batch."""
+    batch: list[Piece] = []
+    room = CHUNK
+    for piece in pieces:
+        while len(piece) > room:
+            batch.append(cut(piece, 0, room))
+            piece = cut(piece, room, len(piece))
             yield batch
-            batch, size = [], 0
+            batch, room = [], CHUNK
+        batch.append(piece)
+        room -= len(piece)
     yield batch
 
 
-def chunks_of(pieces: Iterable[Piece]) -> Iterator[bytes]:
-    for piece in pieces:
-        if isinstance(piece, bytes):
-            yield piece
-        else:
-            yield from piece.chunks()
-
-
-def small_together(blocks: Iterable[Block]) -> Iterator[Block]:
-    """The same bytes, with small blocks put together: each costs a message, and a large one would cost a copy."""
-    held: list[Block] = []
-    size = 0
-    for block in blocks:
-        if held and size + len(block) > SMALL:
-            yield held[0] if len(held) == 1 else b"".join(held)
-            held, size = [], 0
-        held.append(block)
-        size += len(block)
-    yield held[0] if len(held) == 1 else b"".join(held)
+def cut(piece: Piece, start: int, end: int) -> Piece:
+    """The bytes from `start` to `end` of a piece, without a copy."""
+    if isinstance(piece, Extent):
+        return Extent(piece.path, piece.offset + start, end - start)
+    return memoryview(piece)[start:end]
 
 
 def length_of(pieces: Iterable[Piece]) -> int:
-    return sum(len(piece) if isinstance(piece, bytes) else piece.length for piece in pieces)
+    return sum(map(len, pieces))
+
+
+class Reader:
+    """Reads pieces into memory. Keeps the file open that it read last, since the next piece may lie in it, too."""
+
+    def __init__(self) -> None:
+        self._path: Path | None = None
+        self._file = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def read(self, pieces: Iterable[Piece], target: bytearray) -> None:
+        """Read all bytes of the pieces, one after another. Raises OSError, also when a file ends early."""
+        self._fill(pieces, target, read_at)
+
+    def read_at_hand(self, pieces: Iterable[Piece], target: bytearray) -> bool:
+        """Do so if the system has them all in memory, so that no disk is waited for; else return False."""
+        if NO_WAIT is None:
+            return False
+        try:
+            self._fill(pieces, target, read_cached)
+        except OSError:
+            return False
+        return True
+
+    def _fill(self, pieces: Iterable[Piece], target: bytearray, read: Callable[[int, int, memoryview], int]) -> None:
+        position = 0
+        with memoryview(target) as whole:
+            for piece in pieces:
+                end = position + len(piece)
+                if isinstance(piece, Extent):
+                    with whole[position:end] as part:
+                        refuse_missing(piece, read(self._opened(piece.path), piece.offset, part))
+                else:
+                    whole[position:end] = piece
+                position = end
+
+    def _opened(self, path: Path) -> int:
+        if self._path is not path:
+            self.__exit__()
+            self._file, self._path = os.open(path, OPEN_FLAGS), path
+        return self._file
+
+
+def read_at(file: int, offset: int, target: memoryview) -> int:
+    """Read until `target` is full or the file ends; returns how many bytes."""
+    found = 0
+    with FileIO(file, closefd=False) as source:
+        source.seek(offset)
+        while count := source.readinto(target[found:]):
+            found += count
+    return found
+
+
+def read_cached(file: int, offset: int, target: memoryview) -> int:
+    """Read what the system has in memory. Raises OSError if that is nothing."""
+    return os.preadv(file, [target], offset, NO_WAIT or 0)
+
+
+class Buffers:
+    """Memory of CHUNK bytes each that is used again: fresh memory costs more than the bytes that are read into it."""
+
+    def __init__(self) -> None:
+        self._known: deque[bytearray] = deque(maxlen=KNOWN)
+
+    def take(self) -> bytearray:
+        """A buffer of which nobody holds a view any more."""
+        viewed = []
+        try:
+            while buffer := self._known.pop():
+                if not is_viewed(buffer):
+                    return buffer
+                viewed.append(buffer)
+        except IndexError:
+            pass
+        finally:
+            self._known.extendleft(viewed)
+        return bytearray(CHUNK)
+
+    def give_back(self, buffer: bytearray) -> None:
+        """Have a buffer used again; not before the last view of it is gone."""
+        self._known.append(buffer)
+
+
+def is_viewed(buffer: bytearray) -> bool:
+    """Whether somebody holds a view of it: only then its length cannot be changed."""
+    try:
+        buffer.append(buffer.pop())
+    except BufferError:
+        return True
+    return False

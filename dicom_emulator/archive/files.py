@@ -82,7 +82,7 @@ class Files:
 
     def path(self, name: str) -> Path:
         """Where the stored file `name` is."""
-        return self.instances / name[:2] / name
+        return self.instances / f"{name[:2]}/{name}"
 
     def discard(self, names: Iterable[str]) -> None:
         """Remove stored files, not at once but soon."""

@@ -1,18 +1,21 @@
 """Bodies as they go out: JSON, nothing at all, and files sent piece by piece."""
 
 import asyncio
+import os
 import uuid
 from dataclasses import dataclass
-from typing import Iterable, Iterator
+from pathlib import Path
+from typing import Iterable, Iterator, Sequence
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from dicom_emulator.blocking import run_blocking
-from dicom_emulator.extent import Block, Piece, at_hand, batches_of, length_of
+from dicom_emulator.extent import CHUNK, Buffers, Extent, Piece, Reader, batches_of, length_of
 
 DICOM_JSON = "application/dicom+json; charset=utf-8"
 SERVICE_JSON = "application/json; charset=utf-8"
+BUFFERS = Buffers()
 
 
 @dataclass(frozen=True)
@@ -36,9 +39,10 @@ class ServiceJson(Response):
 
 
 class StreamedResponse(Response):
-    """Sends bytes and pieces of files one after another, holding one batch at a time, until the client is gone.
+    """Sends bytes and pieces of files one after another, until the client is gone.
 
-    Raises OSError before anything is sent when one of the files cannot be read.
+    It holds the bytes that it reads, at most CHUNK, and as many that the client has yet to take. Raises OSError before
+    anything is sent when one of the files cannot be read.
     """
 
     def __init__(self, pieces: Iterable[Piece], content_type: str, length: int | None = None):
@@ -48,31 +52,44 @@ class StreamedResponse(Response):
         self.init_headers({"content-type": content_type} | ({} if length is None else {"content-length": str(length)}))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        batches = batches_of(self.pieces)
-        batch = at_hand(self.pieces) or await run_blocking(self.first, batches)
-        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        left = length_of(self.pieces)
+        total = left = length_of(self.pieces)
+        if total > CHUNK:
+            await check(self.pieces)
         gone = None
-        try:
-            while True:
-                for block in batch:
-                    left -= len(block)
-                    await send({"type": "http.response.body", "body": block, "more_body": left > 0})
-                if not left:
-                    return
-                gone = gone or asyncio.create_task(disconnected(receive))
-                if gone.done():
-                    return
-                batch = await run_blocking(next, batches)
-        finally:
-            if gone:
-                gone.cancel()
+        with Reader() as reader:
+            try:
+                for batch in batches_of(self.pieces):
+                    buffer = BUFFERS.take()
+                    if not reader.read_at_hand(batch, buffer):
+                        await run_blocking(reader.read, batch, buffer)
+                    if left == total:
+                        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+                    size = min(left, CHUNK)
+                    left -= size
+                    await send({"type": "http.response.body", "body": memoryview(buffer)[:size], "more_body": left > 0})
+                    BUFFERS.give_back(buffer)
+                    if left:
+                        gone = gone or asyncio.create_task(disconnected(receive))
+                        await asyncio.sleep(0)  # it is others' turn, also if this client takes all at once
+                        if gone.done():
+                            return
+            finally:
+                if gone:
+                    gone.cancel()
 
-    def first(self, batches: Iterator[list[Block]]) -> list[Block]:
-        """The first bytes, if all files are there."""
-        for path in {piece.path for piece in self.pieces if not isinstance(piece, bytes)}:
+
+async def check(pieces: Sequence[Piece]) -> None:
+    """Raises OSError when one of several files cannot be read; of a single one that is seen when it is read."""
+    paths = [piece.path for piece in pieces if isinstance(piece, Extent)]
+    if any(path is not paths[0] for path in paths):
+        await run_blocking(open_unreadable, paths)
+
+
+def open_unreadable(paths: Iterable[Path]) -> None:
+    """Opens what cannot be read, for the error."""
+    for path in paths:
+        if not os.access(path, os.R_OK):
             path.open("rb").close()
-        return next(batches)
 
 
 async def disconnected(receive: Receive) -> None:

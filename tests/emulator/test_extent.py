@@ -1,40 +1,116 @@
-"""What a response sends: bytes and parts of files, in batches of blocks."""
+"""What a response sends: bytes and parts of files, in batches, read into memory that is used again."""
 
-from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
-from dicom_emulator.extent import CHUNK, SMALL, Block, Extent, at_hand, batches_of, length_of
+from dicom_emulator import extent
+from dicom_emulator.extent import CHUNK, KNOWN, Buffers, Extent, Piece, Reader, batches_of, length_of
 
 
-def joined(blocks: Iterable[Block]) -> bytes:
-    return b"".join(blocks)
+@pytest.fixture(params=["at hand", "read"])
+def reading(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Both ways to read, each where it exists."""
+    if request.param == "at hand" and extent.NO_WAIT is None:
+        monkeypatch.setattr(Reader, "read_at_hand", lambda *args: Reader.read(*args) or True)
+    return request.param
 
 
-@pytest.mark.parametrize("length", [0, 1, SMALL, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK])
-def test_batches_are_all_bytes_of_all_pieces_in_order(tmp_path: Path, length: int) -> None:
+def content_of(pieces: list[Piece], reading: str) -> list[bytes]:
+    """The bytes of each batch."""
+    found = []
+    with Reader() as reader:
+        for batch in batches_of(pieces):
+            target = bytearray(CHUNK)
+            if reading == "at hand":
+                assert reader.read_at_hand(batch, target)
+            else:
+                reader.read(batch, target)
+            found.append(bytes(target[: length_of(batch)]))
+    return found
+
+
+@pytest.mark.parametrize("length", [0, 1, CHUNK - 20, CHUNK - 6, CHUNK, CHUNK + 1, 3 * CHUNK])
+def test_batches_are_all_bytes_of_all_pieces_in_order(tmp_path: Path, length: int, reading: str) -> None:
     content = bytes(range(256)) * (length // 256 + 2)
     (tmp_path / "file").write_bytes(content)
-    pieces = [b"before", Extent(tmp_path / "file", 7, length), b"between", Extent(tmp_path / "file", 0, 5), b"after"]
-    batches = list(batches_of(pieces))
-    expected = b"before" + content[7 : 7 + length] + b"between" + content[:5] + b"after"
-    assert joined(map(joined, batches)) == expected and len(expected) == length_of(pieces)
-    assert all(length_of(batch) < 2 * CHUNK for batch in batches)
-    assert joined(at_hand(pieces) or [expected]) == expected
-    assert at_hand(pieces) is None or length < CHUNK
+    (tmp_path / "other").write_bytes(b"another file")
+    pieces = [b"before", Extent(tmp_path / "file", 7, length), b"between", Extent(tmp_path / "other", 8, 4), content]
+    expected = b"before" + content[7 : 7 + length] + b"between" + b"file" + content
+    batches = content_of(pieces, reading)
+    assert b"".join(batches) == expected and len(expected) == length_of(pieces)
+    assert all(len(batch) == CHUNK for batch in batches[:-1]) and len(batches[-1]) <= CHUNK
 
 
-def test_many_small_pieces_make_one_block(tmp_path: Path) -> None:
-    (tmp_path / "file").write_bytes(b"0123456789")
-    pieces = [Extent(tmp_path / "file", number, 1) for number in range(10)]
-    assert list(batches_of(pieces)) == [[b"0123456789"]]
-    assert at_hand(pieces) in (None, [b"0123456789"])  # None where the system cannot tell
+def test_nothing_at_all_is_one_batch() -> None:
+    assert list(batches_of([])) == [[]] and list(batches_of([b""])) == [[b""]]
+
+
+def test_large_bytes_are_not_copied_when_they_are_cut() -> None:
+    content = bytes(3 * CHUNK)
+    parts = [part for batch in batches_of([b"before", content]) for part in batch]
+    assert all(isinstance(part, memoryview) and part.obj is content for part in parts[1:])
 
 
 def test_a_file_that_ends_early_is_an_error_and_not_at_hand(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"short")
-    pieces = [b"before", Extent(tmp_path / "file", 0, 10)]
-    assert at_hand(pieces) is None
+    pieces: list[Piece] = [b"before", Extent(tmp_path / "file", 0, 10)]
+    with Reader() as reader:
+        assert not reader.read_at_hand(pieces, bytearray(CHUNK))
+        with pytest.raises(OSError, match="file ends 5 bytes early"):
+            reader.read(pieces, bytearray(CHUNK))
     with pytest.raises(OSError, match="file ends 5 bytes early"):
-        list(batches_of(pieces))
+        Extent(tmp_path / "file", 0, 10).read()
+
+
+def test_a_file_is_read_on_where_it_was_deleted_meanwhile(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"0123456789")
+    target = bytearray(4)
+    with Reader() as reader:
+        reader.read([Extent(path, 0, 4)], target)
+        try:
+            path.unlink()
+        except PermissionError:  # Windows
+            return
+        reader.read([Extent(path, 4, 4)], target)
+    assert target == b"4567"
+
+
+def test_a_reader_leaves_no_file_open(tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        (tmp_path / name).write_bytes(name.encode())
+    with Reader() as reader:
+        reader.read([Extent(tmp_path / "first", 0, 5), Extent(tmp_path / "second", 0, 6)], bytearray(11))
+        with pytest.raises(FileNotFoundError):
+            reader.read([Extent(tmp_path / "third", 0, 5)], bytearray(11))
+    for name in ("first", "second"):
+        (tmp_path / name).unlink()  # which Windows refuses while it is open
+
+
+class TestBuffers:
+    def test_a_buffer_is_used_again(self) -> None:
+        buffers = Buffers()
+        first = buffers.take()
+        buffers.give_back(first)
+        assert buffers.take() is first and len(first) == CHUNK
+
+    def test_never_while_somebody_holds_a_view(self) -> None:
+        buffers = Buffers()
+        first, second = buffers.take(), buffers.take()
+        buffers.give_back(second)
+        buffers.give_back(first)
+        view = memoryview(first)[:10]
+        assert buffers.take() is second
+        third = buffers.take()
+        assert third is not first and third is not second
+        del view
+        assert buffers.take() is first
+
+    def test_only_some_are_kept(self) -> None:
+        buffers = Buffers()
+        taken = [buffers.take() for _ in range(KNOWN + 5)]
+        for buffer in taken:
+            buffers.give_back(buffer)
+        again = [id(buffers.take()) for _ in taken]
+        assert len(set(map(id, taken)).intersection(again)) == KNOWN
