@@ -2,7 +2,7 @@
 
 A thread costs 50 to 100 µs for the way there and back, and more while the loop is busy. Looking a few rows up by a
 unique index takes less, and no writer holds a reader up (SQLite's WAL mode), so the loop does that itself; and it sends
-what little of a file the system has in memory (`extent.at_hand`).
+what of a file the system has in memory (`extent.Reader.read_at_hand`).
 """
 
 import asyncio

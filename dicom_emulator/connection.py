@@ -125,7 +125,8 @@ class Answer:
             if cycle.chunked_encoding and len(message.get("body", b"")) > SMALL and not cycle.disconnected:
                 self.held += (b"%x\r\n" % len(message["body"]), message["body"], b"\r\n")
                 message = message | {"body": b""}
-            await cycle.send(message)
+            if message.get("body") or not message.get("more_body"):
+                await cycle.send(message)
         finally:
             cycle.transport = self.transport
             self.flush()
@@ -135,11 +136,11 @@ class Answer:
             self.held.append(data)
 
     def flush(self) -> None:
-        if sum(map(len, self.held)) <= SMALL:
-            self.transport.write(b"".join(self.held))
-        else:
-            self.transport.writelines(self.held)
-        self.held = []
+        held, self.held = self.held, []
+        if sum(map(len, held)) > SMALL:
+            self.transport.writelines(held)
+        elif held:  # uvloop raises RuntimeError even for nothing, once the client is gone
+            self.transport.write(b"".join(held))
 
     def is_closing(self) -> bool:
         return self.transport.is_closing()

@@ -6,8 +6,8 @@ import socket
 
 def answer(client: socket.socket) -> bytes:
     """All that comes until the server hangs up."""
-    received = b""
+    received = bytearray()
     with contextlib.suppress(ConnectionError):
         while piece := client.recv(65536):
             received += piece
-    return received
+    return bytes(received)

@@ -1,0 +1,394 @@
+"""How answers get to the client: whole, in order, in few writes; on every event loop, with and without TLS."""
+
+import asyncio
+import contextlib
+import http.client
+import io
+import logging
+import os
+import socket
+import ssl
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+from starlette.requests import Request
+from starlette.types import Message, Receive, Scope, Send
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
+from dicom_emulator import extent
+from dicom_emulator.connection import SMALL, Answer, Connection
+from dicom_emulator.extent import CHUNK, Extent, Piece
+from dicom_emulator.tls import make_certificates
+from dicom_emulator.wire.responses import StreamedResponse
+from tests.emulator.sockets import answer
+
+SOON = 20  # seconds
+LENGTHS = [0, 1, SMALL - 1, SMALL, SMALL + 1, CHUNK - 1, CHUNK, CHUNK + 1, 5 * CHUNK + 17]
+LARGE = 12_000_000  # bytes, much more than sockets hold
+LOOPS = ["asyncio"] if os.name == "nt" else ["asyncio", "uvloop"]
+
+
+@dataclass
+class Site:
+    """A server with the emulator's connections: /length/7 and /chunks/7 are the first seven bytes of a file,
+    /unheeding/0 goes on for half a second, whoever is there.
+    """
+
+    file: Path
+    port: int
+    trust: ssl.SSLContext | None
+    content: bytes
+    done: list[str] = field(default_factory=list)  # paths whose answers are over
+
+    def connect(self, receive_buffer: int | None = None) -> socket.socket:
+        client = socket.create_connection(("127.0.0.1", self.port), timeout=SOON)
+        if receive_buffer:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        return self.trust.wrap_socket(client, server_hostname="127.0.0.1") if self.trust else client
+
+    def http(self) -> http.client.HTTPConnection:
+        if self.trust:
+            return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=SOON, context=self.trust)
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=SOON)
+
+
+@contextlib.contextmanager
+def served(folder: Path, loop: str, tls: bool) -> Iterator[Site]:
+    content = b"".join(number.to_bytes(4) for number in range(LARGE // 4))
+    file = folder / "file"
+    file.write_bytes(content)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        _, framing, number = Request(scope).url.path.split("/")
+        if framing == "unheeding":
+            await send(start())
+            for _ in range(50):
+                await send({"type": "http.response.body", "body": b"more", "more_body": True})
+                await asyncio.sleep(0.01)
+            site.done.append(scope["path"])
+            return
+        length = int(number)
+        cuts = sorted({0, min(10, length), length // 2, length})
+        pieces: list[Piece] = [Extent(file, first, end - first) for first, end in pairwise(cuts)]
+        pieces[:1] = [content[: cuts[1]]] if length else []
+        response = StreamedResponse(pieces, "a/b", length if framing == "length" else None)
+        try:
+            await response(scope, receive, send)
+        finally:
+            site.done.append(scope["path"])
+
+    certificates = make_certificates(folder, "127.0.0.1") if tls else None
+    listener = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(
+        app, http=Connection, loop=loop, lifespan="off", ws="none", log_config=None, access_log=False,
+        ssl_certfile=certificates and certificates.server_file,
+    )  # fmt: skip
+    trust = ssl.create_default_context(cafile=certificates.ca_file) if certificates else None
+    site = Site(file, listener.getsockname()[1], trust, content)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    try:
+        yield site
+    finally:
+        server.should_exit = server.force_exit = True
+        thread.join(SOON)
+        listener.close()
+
+
+@pytest.fixture(scope="module", params=[(loop, tls) for loop in LOOPS for tls in (False, True)], ids=str)
+def everywhere(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with served(tmp_path_factory.mktemp("site"), *request.param) as found:
+        yield found
+
+
+@pytest.fixture(params=["at hand", "in a thread"])
+def site(request: pytest.FixtureRequest, everywhere: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
+    """Files are read in the event loop where the system tells that it has them in memory, and else in a thread."""
+    if request.param == "in a thread":
+        monkeypatch.setattr(extent, "NO_WAIT", None)
+    everywhere.done.clear()
+    return everywhere
+
+
+framings = pytest.mark.parametrize("framing", ["length", "chunks"])
+
+
+def request(path: str, method: str = "GET", more: str = "") -> bytes:
+    return f"{method} {path} HTTP/1.1\r\nHost: localhost\r\n{more}\r\n".encode()
+
+
+def wait_for(condition: Callable[[], bool]) -> bool:
+    until = time.monotonic() + SOON
+    while not condition() and time.monotonic() < until:
+        time.sleep(0.01)
+    return condition()
+
+
+@framings
+def test_bodies_of_any_length_arrive_on_one_connection(site: Site, framing: str) -> None:
+    with contextlib.closing(site.http()) as client:
+        for length in LENGTHS:
+            client.request("GET", f"/{framing}/{length}")
+            assert client.getresponse().read() == site.content[:length]
+        assert client.sock, "it is kept open"
+
+
+def bodies(received: bytes) -> list[bytes]:
+    """The bodies of answers that came one after another. Fails where one is not whole."""
+    found, stream = [], io.BytesIO(received)
+    while stream.readline().startswith(b"HTTP/1.1 200 "):
+        head = http.client.parse_headers(stream)
+        if head["Content-Length"]:
+            body = exactly(stream, int(head["Content-Length"]))
+        else:
+            body = b""
+            while size := int(stream.readline(), 16):
+                body += exactly(stream, size)
+                assert stream.readline() == b"\r\n"
+            assert stream.readline() == b"\r\n"
+        found.append(body)
+    assert stream.tell() == len(received)
+    return found
+
+
+def exactly(stream: io.BytesIO, length: int) -> bytes:
+    body = stream.read(length)
+    assert len(body) == length
+    return body
+
+
+CLOSE = "Connection: close\r\n"
+
+
+def test_requests_in_a_row_are_answered_in_order(site: Site) -> None:
+    paths = [f"/{framing}/{length}" for length in LENGTHS for framing in ("chunks", "length")]
+    with site.connect() as client:
+        client.sendall(b"".join(map(request, paths)) + request("/chunks/10", more=CLOSE))
+        expected = [site.content[: int(path.split("/")[2])] for path in paths]
+        assert bodies(answer(client)) == [*expected, site.content[:10]]
+
+
+@framings
+def test_slow_and_fast_readers_get_the_right_bytes(site: Site, framing: str) -> None:
+    """Memory is used again for others while a slow reader has yet to take what lies in it."""
+
+    def read(pause: float) -> bytes:
+        with site.connect(receive_buffer=64 * 1024) as client:
+            client.sendall(request(f"/{framing}/{8 * CHUNK}", more=CLOSE))
+            received = bytearray()
+            while piece := client.recv(200_000):
+                if len(received) // CHUNK < (len(received) + len(piece)) // CHUNK:
+                    time.sleep(pause)
+                received += piece
+        return bytes(received)
+
+    with ThreadPoolExecutor(8) as readers:
+        for received in readers.map(read, [0.03, 0.02, 0.01] + 5 * [0]):
+            assert bodies(received) == [site.content[: 8 * CHUNK]]
+
+
+@framings
+def test_who_takes_a_byte_at_a_time_holds_up_nobody(site: Site, framing: str) -> None:
+    with site.connect(receive_buffer=64 * 1024) as client:
+        client.sendall(request(f"/{framing}/{LARGE}", more=CLOSE))
+        received = client.recv(1)
+        time.sleep(0.1)
+        received += client.recv(1)
+        with site.connect() as other:
+            other.sendall(request("/length/10", more=CLOSE))
+            assert bodies(answer(other)) == [site.content[:10]]
+        assert bodies(received + answer(client)) == [site.content]
+
+
+@framings
+@pytest.mark.parametrize("how", ["says goodbye", "resets"])
+def test_a_client_that_leaves_is_noticed(site: Site, framing: str, how: str, caplog: pytest.LogCaptureFixture) -> None:
+    with site.connect(receive_buffer=64 * 1024) as client:
+        client.sendall(request(f"/{framing}/{LARGE}"))
+        assert client.recv(100_000)
+        time.sleep(0.1)
+        assert not site.done
+        if how == "resets":
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    assert wait_for(lambda: bool(site.done))
+    assert not caplog.records
+
+
+def test_to_send_to_who_is_gone_is_no_error(everywhere: Site, caplog: pytest.LogCaptureFixture) -> None:
+    everywhere.done.clear()
+    with everywhere.connect() as client:
+        client.sendall(request("/unheeding/0"))
+        assert client.recv(1)
+    assert wait_for(lambda: bool(everywhere.done))
+    assert not caplog.records
+
+
+@framings
+def test_what_is_cut_short_never_looks_whole(site: Site, framing: str, caplog: pytest.LogCaptureFixture) -> None:
+    with contextlib.closing(site.http()) as client:
+        try:
+            client.connect()
+            client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
+            client.request("GET", f"/{framing}/{LARGE}")
+            response = client.getresponse()
+            beginning = response.read(1000)
+            os.truncate(site.file, LARGE - 1000)
+            with pytest.raises((http.client.IncompleteRead, ConnectionError, ssl.SSLError)):
+                beginning += response.read()
+        finally:
+            site.file.write_bytes(site.content)
+    assert beginning == site.content[:1000]
+    assert "file ends " in caplog.text
+
+
+@framings
+def test_a_file_that_is_short_from_the_beginning_is_an_error(site: Site, framing: str) -> None:
+    os.truncate(site.file, 5000)
+    try:
+        with site.connect() as client:
+            client.sendall(request(f"/{framing}/{CHUNK - 1}"))
+            assert answer(client).startswith(b"HTTP/1.1 500 ")
+    finally:
+        site.file.write_bytes(site.content)
+
+
+@framings
+def test_head_has_no_body(site: Site, framing: str) -> None:
+    with contextlib.closing(site.http()) as client:
+        for length in (0, 10, CHUNK + 1):
+            client.request("HEAD", f"/{framing}/{length}")
+            response = client.getresponse()
+            assert response.status == 200 and response.read() == b""
+            assert response.headers["Content-Length"] == (str(length) if framing == "length" else None)
+        client.request("GET", f"/{framing}/10")
+        assert client.getresponse().read() == site.content[:10]
+
+
+def test_others_have_their_turn_while_a_client_takes_all_at_once(site: Site) -> None:
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async def send(message: Message) -> None:
+        pass
+
+    async def receive() -> Message:
+        return await asyncio.Future()
+
+    async def both() -> None:
+        counting = asyncio.create_task(count())
+        await StreamedResponse([Extent(site.file, 0, LARGE)], "a/b")({}, receive, send)
+        counting.cancel()
+
+    asyncio.run(both())
+    assert turns >= LARGE // CHUNK
+
+
+class Transport:
+    """Notes what is written, and takes all of it."""
+
+    def __init__(self) -> None:
+        self.writes: list[bytes] = []
+        self.closed_after: int | None = None
+
+    def write(self, data: bytes) -> None:
+        if data:
+            self.writes.append(bytes(data))
+
+    def writelines(self, data: list[bytes]) -> None:
+        self.parts = list(data)
+        self.writes.append(b"".join(data))
+
+    def is_closing(self) -> bool:
+        return self.closed_after is not None
+
+    def close(self) -> None:
+        self.closed_after = len(self.writes)
+
+
+def run(app: Any, keep_alive: bool = True) -> Transport:
+    """What `app` makes the connection write for one request."""
+
+    async def once() -> Transport:
+        transport = Transport()
+        scope = {"type": "http", "method": "GET", "http_version": "1.1", "headers": []}
+        cycle = RequestResponseCycle(
+            scope, transport, FlowControl(transport), logging.getLogger(), logging.getLogger(), False, [],
+            asyncio.Event(), False, keep_alive, lambda: None,
+        )  # fmt: skip
+        await cycle.run_asgi(Answer(cycle, app))
+        return transport
+
+    return asyncio.run(once())
+
+
+class TestWrites:
+    @pytest.mark.parametrize("headers", [{}, {"content-length": "3"}], ids=["chunks", "length"])
+    @pytest.mark.parametrize("keep_alive", [True, False])
+    def test_a_small_answer_is_one(self, headers: dict[str, str], keep_alive: bool) -> None:
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            await send(start(**headers))
+            await send({"type": "http.response.body", "body": b"abc"})
+
+        transport = run(app, keep_alive)
+        assert bodies(transport.writes[0]) == [b"abc"] and len(transport.writes) == 1
+        assert transport.closed_after == (None if keep_alive else 1)
+
+    def test_a_large_body_goes_with_the_head_and_is_not_copied(self) -> None:
+        content = bytearray(SMALL + 1)
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            await send(start())
+            await send({"type": "http.response.body", "body": memoryview(content)})
+
+        transport = run(app)
+        assert len(transport.writes) == 1 and bodies(transport.writes[0]) == [content]
+        assert any(isinstance(part, memoryview) and part.obj is content for part in transport.parts)
+
+    def test_nothing_is_held_back_after_the_head(self) -> None:
+        """A body that comes slowly, as with a fault, goes out as it comes."""
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            await send(start())
+            for more in (True, True, False):
+                await send({"type": "http.response.body", "body": b"x", "more_body": more})
+
+        first, *others = run(app).writes
+        assert first.endswith(b"\r\n\r\n1\r\nx\r\n") and others == [b"1\r\nx\r\n", b"1\r\nx\r\n0\r\n\r\n"]
+
+    def test_what_fails_before_the_body_is_a_clean_500(self) -> None:
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            await send(start())
+            raise RuntimeError("no body")
+
+        transport = run(app)
+        assert b"".join(transport.writes).startswith(b"HTTP/1.1 500 ") and transport.is_closing()
+
+    def test_what_fails_in_the_body_is_cut_off(self) -> None:
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            await send(start())
+            await send({"type": "http.response.body", "body": b"abc", "more_body": True})
+            raise RuntimeError("no more body")
+
+        transport = run(app)
+        assert b"".join(transport.writes).endswith(b"\r\n\r\n3\r\nabc\r\n") and transport.is_closing()
+
+
+def start(**headers: str) -> Message:
+    given = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+    return {"type": "http.response.start", "status": 200, "headers": given}
