@@ -2,13 +2,14 @@
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 from typing import Self
 
 CHUNK = 1024 * 1024  # bytes that are read, and sent, at a time
+LARGEST_IN_MEMORY = 2 * CHUNK  # bytes that wait in memory for a client to take them; more wait in a file
 KNOWN = 8  # buffers that are kept for answers to come
 OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0)
 NO_WAIT: int | None = getattr(os, "RWF_NOWAIT", None)  # only Linux can tell whether a disk would be waited for
@@ -34,7 +35,29 @@ class Extent:
         return content
 
 
+@dataclass(frozen=True)
+class Spooled(Extent):
+    """Bytes that were put into a file of their own, which goes when the answer that sends them is over."""
+
+
 Piece = bytes | bytearray | memoryview | Extent
+
+
+def spool(pieces: Sequence[Piece], path: Path) -> list[Piece]:
+    """The same pieces, all bytes among them written to a new file; if there is no room for it, as they are."""
+    spooled: list[Piece] = []
+    try:
+        with path.open("wb") as file:
+            for piece in pieces:
+                if isinstance(piece, Extent):
+                    spooled.append(piece)
+                else:
+                    spooled.append(Spooled(path, file.tell(), len(piece)))
+                    file.write(piece)
+    except OSError:
+        path.unlink(missing_ok=True)
+        return list(pieces)
+    return spooled
 
 
 def refuse_missing(extent: Extent, found: int) -> None:
@@ -80,9 +103,12 @@ class Reader:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
         if self._file >= 0:
             os.close(self._file)
-            self._file = -1
+        self._file, self._path = -1, None
 
     def read(self, pieces: Iterable[Piece], target: bytearray) -> None:
         """Read all bytes of the pieces, one after another. Raises OSError, also when a file ends early."""
@@ -112,7 +138,7 @@ class Reader:
 
     def _opened(self, path: Path) -> int:
         if self._path is not path:
-            self.__exit__()
+            self.close()
             self._file, self._path = os.open(path, OPEN_FLAGS), path
         return self._file
 
@@ -120,16 +146,25 @@ class Reader:
 def read_at(file: int, offset: int, target: memoryview) -> int:
     """Read until `target` is full or the file ends; returns how many bytes."""
     found = 0
-    with FileIO(file, closefd=False) as source:
-        source.seek(offset)
-        while count := source.readinto(target[found:]):
-            found += count
+    while found < len(target) and (count := preadv(file, [target[found:]], offset + found)):
+        found += count
     return found
 
 
 def read_cached(file: int, offset: int, target: memoryview) -> int:
     """Read what the system has in memory. Raises OSError if that is nothing."""
     return os.preadv(file, [target], offset, NO_WAIT or 0)
+
+
+def seek_and_read(file: int, buffers: Sequence[memoryview], offset: int) -> int:
+    """What os.preadv does, for Windows."""
+    with FileIO(file, closefd=False) as source:
+        source.seek(offset)
+        return source.readinto(buffers[0])
+
+
+# Moves nobody's place in the file, should its number be another's by now: a thread cannot be told to stop.
+preadv: Callable[[int, Sequence[memoryview], int], int] = getattr(os, "preadv", seek_and_read)
 
 
 class Buffers:

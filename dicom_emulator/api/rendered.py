@@ -6,13 +6,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from dicom_emulator.api.parameters import Parameters
-from dicom_emulator.api.retrieve import BAD_FRAMES, NOT_ACCEPTABLE, bind_frames, check_size, found
+from dicom_emulator.api.retrieve import BAD_FRAMES, NOT_ACCEPTABLE, bind_frames, check_size, found, spooled
 from dicom_emulator.api.transaction import Call, Transaction
 from dicom_emulator.codec_process import CodecCrashed
 from dicom_emulator.dicom.pixels import CannotDecode, draw
 from dicom_emulator.errors import BadRequest, InvalidParameter, NotAcceptable, NotFound
 from dicom_emulator.versions import Version
 from dicom_emulator.wire.accept import Unreadable, parse_media_ranges
+from dicom_emulator.wire.responses import Body, single
 
 SEVERAL_RANGES = "The request contains multiple accept headers, which is not supported."
 CANNOT_DRAW = "An error was encountered when attempting to convert the dicom file into an image"
@@ -67,7 +68,7 @@ async def retrieve_rendered(call: Call) -> Response:
         picture = await call.service.codecs.run(draw, instance.path, parameters.frame, media_type, parameters.quality)
     except (CannotDecode, CodecCrashed):
         raise NotAcceptable(CANNOT_DRAW) from None
-    return Response(picture, media_type=media_type)
+    return single(Body(media_type, tuple(await spooled(call, [picture]))))
 
 
 RETRIEVE_RENDERED = Transaction(retrieve_rendered, action="read", bind=bind_rendered)

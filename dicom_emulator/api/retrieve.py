@@ -1,7 +1,8 @@
 """WADO-RS: studies, series, instances, frames and metadata (PS3.18 §10.4; conformance statement, Retrieve)."""
 
 from html import escape
-from typing import Iterator
+from itertools import islice
+from typing import Iterator, Sequence
 
 from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless
 from starlette.requests import Request
@@ -14,10 +15,10 @@ from dicom_emulator.blocking import look_up, run_blocking
 from dicom_emulator.codec_process import CodecCrashed
 from dicom_emulator.dicom.transcode import CannotTranscode, transcode_file, transcode_frames
 from dicom_emulator.errors import BadRequest, InvalidParameter, NotAcceptable, NotFound
-from dicom_emulator.extent import Extent
+from dicom_emulator.extent import LARGEST_IN_MEMORY, Extent, Piece, length_of, spool
 from dicom_emulator.versions import Version
 from dicom_emulator.wire.accept import Choice, Offer, choose
-from dicom_emulator.wire.responses import Body, DicomJson, multipart, single
+from dicom_emulator.wire.responses import DICOM_JSON, Body, multipart, single
 
 NOT_ACCEPTABLE = "The request headers are not acceptable"
 NO_TRANSCODING = "The specified transcoding is not supported."
@@ -97,7 +98,7 @@ def as_stored(instance: StoredInstance, choice: Choice) -> bool:
     return choice.transfer_syntax in {ORIGINAL, instance.transfer_syntax}
 
 
-def labelled(choice: Choice, transfer_syntax: str, *pieces: bytes | Extent) -> Body:
+def labelled(choice: Choice, transfer_syntax: str, *pieces: Piece) -> Body:
     return Body(f"{choice.media_type}; transfer-syntax={transfer_syntax}", pieces)
 
 
@@ -118,7 +119,14 @@ async def transcoded(call: Call, instance: StoredInstance, choice: Choice) -> Bo
         )
     except (CannotTranscode, CodecCrashed):
         raise NotAcceptable(NO_TRANSCODING) from None
-    return labelled(choice, choice.transfer_syntax, content)
+    return labelled(choice, choice.transfer_syntax, *await spooled(call, [content]))
+
+
+async def spooled(call: Call, pieces: Sequence[Piece]) -> Sequence[Piece]:
+    """The same pieces; many bytes among them are moved from memory to a file, for the client may take its time."""
+    if length_of(piece for piece in pieces if not isinstance(piece, Extent)) <= LARGEST_IN_MEMORY:
+        return pieces
+    return await run_blocking(spool, pieces, call.archive.files.new_incoming())
 
 
 RETRIEVE = Transaction(retrieve_instances, action="read")
@@ -164,7 +172,10 @@ async def retrieve_frames(call: Call) -> Response:
         transfer_syntax = instance.transfer_syntax
         run = look_up if frames.in_whole_bytes else run_blocking
         found_frames = await run(frames.frames, instance.path, different)
-    by_number = dict(zip(different, found_frames, strict=True))
+    pieces = iter(await spooled(call, [piece for frame in found_frames for piece in frame]))
+    by_number = {
+        number: list(islice(pieces, len(frame))) for number, frame in zip(different, found_frames, strict=True)
+    }
     bodies = [labelled(choice, transfer_syntax, *by_number[number]) for number in numbers]
     return multipart(bodies) if choice.multipart else single(bodies[0])
 
@@ -186,7 +197,9 @@ async def retrieve_metadata(call: Call) -> Response:
         return Response(status_code=304)
     objects[0] = b"[" + objects[0]
     objects[-1] += b"]"
-    return DicomJson(b",".join(objects), headers={"ETag": etag})
+    response = single(Body(DICOM_JSON, tuple(await spooled(call, [b",".join(objects)]))))
+    response.headers["ETag"] = etag
+    return response
 
 
 RETRIEVE_METADATA = Transaction(retrieve_metadata, action="read", answers_dicom_json=True)

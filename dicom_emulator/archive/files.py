@@ -23,7 +23,7 @@ class DataDirInUse(RuntimeError):
 
 
 class Files:
-    """`incoming/` holds what is arriving, `instances/` what is stored.
+    """`incoming/` holds what is arriving, or made and on its way to a client; `instances/` what is stored.
 
     durable: what is placed survives a power failure, once the method has returned.
     """
@@ -43,7 +43,7 @@ class Files:
             folder.mkdir(exist_ok=True)
 
     def new_incoming(self) -> Path:
-        """The path of a file that does not exist yet, for bytes that are arriving."""
+        """The path of a file that does not exist yet, for bytes that are arriving or leaving."""
         return self.incoming / uuid.uuid4().hex
 
     def place(self, arrived: Path | bytes) -> str:

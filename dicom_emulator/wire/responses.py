@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from dicom_emulator.blocking import run_blocking
-from dicom_emulator.extent import CHUNK, Buffers, Extent, Piece, Reader, batches_of, length_of
+from dicom_emulator.extent import CHUNK, Buffers, Extent, Piece, Reader, Spooled, batches_of, length_of
 
 DICOM_JSON = "application/dicom+json; charset=utf-8"
 SERVICE_JSON = "application/json; charset=utf-8"
@@ -76,6 +76,9 @@ class StreamedResponse(Response):
             finally:
                 if gone:
                     gone.cancel()
+                for path in {piece.path for piece in self.pieces if isinstance(piece, Spooled)}:
+                    reader.close()  # Windows removes no file that is open
+                    path.unlink(missing_ok=True)
 
 
 async def check(pieces: Sequence[Piece]) -> None:

@@ -5,12 +5,14 @@ from pathlib import Path
 import pytest
 
 from dicom_emulator import extent
-from dicom_emulator.extent import CHUNK, KNOWN, Buffers, Extent, Piece, Reader, batches_of, length_of
+from dicom_emulator.extent import CHUNK, KNOWN, Buffers, Extent, Piece, Reader, Spooled, batches_of, length_of, spool
 
 
-@pytest.fixture(params=["at hand", "read"])
+@pytest.fixture(params=["at hand", "read", "read as on Windows"])
 def reading(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Both ways to read, each where it exists."""
+    """All ways to read; the first where it exists."""
+    if request.param == "read as on Windows":
+        monkeypatch.setattr(extent, "preadv", extent.seek_and_read)
     if request.param == "at hand" and extent.NO_WAIT is None:
         monkeypatch.setattr(Reader, "read_at_hand", lambda *args: Reader.read(*args) or True)
     return request.param
@@ -86,6 +88,18 @@ def test_a_reader_leaves_no_file_open(tmp_path: Path) -> None:
             reader.read([Extent(tmp_path / "third", 0, 5)], bytearray(11))
     for name in ("first", "second"):
         (tmp_path / name).unlink()  # which Windows refuses while it is open
+
+
+class TestSpool:
+    def test_bytes_are_moved_to_a_file_and_extents_stay(self, tmp_path: Path) -> None:
+        (tmp_path / "file").write_bytes(b"0123456789")
+        pieces: list[Piece] = [b"before", Extent(tmp_path / "file", 2, 3), b"after"]
+        spooled = spool(pieces, tmp_path / "new")
+        assert spooled == [Spooled(tmp_path / "new", 0, 6), pieces[1], Spooled(tmp_path / "new", 6, 5)]
+        assert content_of(spooled, "read") == [b"before234after"]
+
+    def test_where_there_is_no_room_they_stay_in_memory(self, tmp_path: Path) -> None:
+        assert spool([b"before"], tmp_path / "no folder" / "new") == [b"before"]
 
 
 class TestBuffers:

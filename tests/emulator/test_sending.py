@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 import uvicorn
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
@@ -41,7 +42,7 @@ LOOPS = ["asyncio"] if os.name == "nt" else ["asyncio", "uvloop"]
 @dataclass
 class Site:
     """A server with the emulator's connections: /length/7 and /chunks/7 are the first seven bytes of a file,
-    /unheeding/0 goes on for half a second, whoever is there.
+    /echo/0 is what is sent, /unheeding/0 goes on for half a second, whoever is there.
     """
 
     file: Path
@@ -70,6 +71,9 @@ def served(folder: Path, loop: str, tls: bool) -> Iterator[Site]:
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         _, framing, number = Request(scope).url.path.split("/")
+        if framing == "echo":
+            await Response(await Request(scope, receive).body())(scope, receive, send)
+            return
         if framing == "unheeding":
             await send(start())
             for _ in range(50):
@@ -177,6 +181,14 @@ def test_requests_in_a_row_are_answered_in_order(site: Site) -> None:
         client.sendall(b"".join(map(request, paths)) + request("/chunks/10", more=CLOSE))
         expected = [site.content[: int(path.split("/")[2])] for path in paths]
         assert bodies(answer(client)) == [*expected, site.content[:10]]
+
+
+def test_who_asks_whether_to_go_on_is_told_at_once(everywhere: Site) -> None:
+    with everywhere.connect() as client:
+        client.sendall(request("/echo/0", "POST", f"Content-Length: 3\r\nExpect: 100-continue\r\n{CLOSE}"))
+        assert client.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        client.sendall(b"abc")
+        assert bodies(answer(client)) == [b"abc"]
 
 
 @framings

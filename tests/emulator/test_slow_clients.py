@@ -7,6 +7,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -187,6 +188,51 @@ def test_slow_readers_of_a_large_answer_cost_little_memory(server: Emulator, lar
     for client in clients:
         client.close()
     assert grown < EACH * 4_000_000
+
+
+@dataclass
+class Made:
+    """Something large that is made for each client who asks."""
+
+    target: str
+    accept: str
+    clients: int = EACH
+
+
+@pytest.fixture(params=["converted file", "converted frames", "picture", "metadata"])
+def made(request: pytest.FixtureRequest, server: Emulator) -> Iterator[Made]:
+    pixels = numpy.random.default_rng(1).integers(0, 256, (3000, 4000), "uint8")
+    transfer_syntax = {"converted file": "1.2.840.10008.1.2.2", "converted frames": "1.2.840.10008.1.2.1.99"}
+    attributes = {"TextValue": "x" * pixels.size} if request.param == "metadata" else {"pixels": pixels}
+    file = instance(transfer_syntax.get(request.param, "1.2.840.10008.1.2.1"), **attributes)
+    store(server, file)
+    url = f"/v2/{path(file)}"
+    yield {
+        "converted file": Made(url, "application/dicom"),
+        "converted frames": Made(f"{url}/frames/1", 'multipart/related; type="application/octet-stream"'),
+        "picture": Made(f"{url}/rendered", "image/png", clients=4),  # takes longer than all others
+        "metadata": Made(f"{url}/metadata", "application/dicom+json"),
+    }[request.param]
+    session().delete(f"{server.url}{url}", timeout=SOON)
+
+
+def test_slow_readers_of_what_is_made_for_them_cost_little_memory(server: Emulator, idle: int, made: Made) -> None:
+    """It waits in a file, which goes with them."""
+    sent = download(made.target).replace(b"application/dicom; transfer-syntax=*", made.accept.encode())
+    whole = answer(connect(server.url, sent))
+    assert whole.startswith(b"HTTP/1.1 200 ") and len(whole) > 11_000_000
+    before = server.process.memory_info().rss
+    clients = [connect(server.url, sent) for _ in range(made.clients)]
+    for client in clients:
+        client.settimeout(4 * SOON)
+        assert client.recv(10) == whole[:10]
+    assert len(incoming(server)) == made.clients
+    grown = server.process.memory_info().rss - before
+    assert len(answer(clients[0])) == len(whole) - 10
+    for client in clients:
+        client.close()
+    assert wait_for(lambda: held(server) <= idle and not incoming(server))
+    assert grown < EACH * 4_000_000 + 10 * len(whole)  # the latter for threads that made it, and keep the memory
 
 
 def test_a_large_upload_costs_little_memory(server: Emulator) -> None:
