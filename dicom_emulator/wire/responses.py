@@ -49,7 +49,9 @@ class StreamedResponse(Response):
         self.status_code = 200
         self.background = None
         self.pieces = list(pieces)
-        self.init_headers({"content-type": content_type} | ({} if length is None else {"content-length": str(length)}))
+        self.raw_headers = [(b"content-type", content_type.encode("latin-1"))]
+        if length is not None:
+            self.raw_headers.append((b"content-length", str(length).encode()))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         total = left = length_of(self.pieces)
