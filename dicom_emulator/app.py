@@ -3,15 +3,17 @@
 import json
 import logging
 import sqlite3
+from collections.abc import Callable, Collection
 from pathlib import Path
+from typing import Any
 
-from starlette.applications import Starlette
+from starlette.datastructures import State
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import Route, Router
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dicom_emulator.api import (
     change_feed,
@@ -31,20 +33,15 @@ from dicom_emulator.api.paths import A_SERIES, INSTANCE, STUDY, TAG, WORKITEM
 from dicom_emulator.api.rendered import RETRIEVE_RENDERED
 from dicom_emulator.api.retrieve import RETRIEVE, RETRIEVE_FRAMES, RETRIEVE_METADATA
 from dicom_emulator.api.store import STORE, STORE_OR_REPLACE
-from dicom_emulator.api.transaction import Resource, Service, UnsupportedVersion
+from dicom_emulator.api.transaction import Resource, Resources, Service, UnsupportedVersion
 from dicom_emulator.archive import Archive
+from dicom_emulator.channel import Channel
 from dicom_emulator.codec_process import CodecProcesses
 from dicom_emulator.control import faults, home, identity, operations, request_log, seed, snapshots
-from dicom_emulator.control.host import CheckHost
+from dicom_emulator.control.host import Hosts
 from dicom_emulator.control.reset import reset
 from dicom_emulator.errors import INTERNAL_ERROR, UNAVAILABLE, ServiceError
-from dicom_emulator.limits import Limits
-from dicom_emulator.middleware import (
-    SECURITY_HEADERS,
-    CommonHeaders,
-    QueryScreening,
-    ReadBeforeRefusing,
-)
+from dicom_emulator.limits import check_query_string, refuse_head
 from dicom_emulator.operations import Operations
 from dicom_emulator.settings import Settings
 from dicom_emulator.wire.auth import TokenIssuer
@@ -111,66 +108,90 @@ ROUTES = [
 log = logging.getLogger("dicom_emulator")
 
 
-def create_app(
-    settings: Settings, archive: Archive, codecs: CodecProcesses, operations: Operations, export_dir: Path
-) -> Starlette:
-    """The emulator as an ASGI application over an open archive, its codecs and its operations."""
-    exchanges, rules = request_log.new_exchanges(), list[faults.Fault]()
-    app = Starlette(
-        routes=ROUTES,
-        middleware=[
-            Middleware(Limits),
-            Middleware(request_log.RequestLog, exchanges=exchanges),
-            Middleware(CommonHeaders),
-            *cors(settings),
-            Middleware(ReadBeforeRefusing),
-            Middleware(CheckHost, names=[settings.host, *settings.allowed_hosts]),
-            Middleware(faults.InjectFaults, faults=rules),
-            Middleware(QueryScreening),
-        ],
-        exception_handlers={
-            ServiceError: refused,
-            UnsupportedVersion: unsupported_version,
-            HTTPException: rejected,
-            sqlite3.Error: unavailable,
-            OSError: unavailable,
-            Exception: failed,
-        },
+class Emulator:
+    """The ASGI application: what happens to a request, from its head to its line in the log.
+
+    `routes` and `state` are where handlers find them, as in an application of Starlette's.
+    """
+
+    def __init__(
+        self, settings: Settings, archive: Archive, codecs: CodecProcesses, operations: Operations, export_dir: Path
+    ):
+        self.routes = ROUTES
+        self.resources = Resources(route for route in ROUTES if isinstance(route, Resource))
+        self.router = Router([route for route in ROUTES if isinstance(route, Route)], redirect_slashes=False)
+        self.hosts = Hosts([settings.host, *settings.allowed_hosts])
+        self.log, self.faults = request_log.RequestLog(), list[faults.Fault]()
+        tokens = TokenIssuer(archive.token_secret(), settings.token_lifetime)
+        service = Service(settings, archive, tokens, codecs, operations, export_dir)
+        self.state = State({"service": service, "exchanges": self.log.exchanges, "faults": self.faults})
+        self.app = with_cors(self.check, settings.cors_origins)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        if refusal := refuse_head(scope):
+            await refusal(scope, receive, send)
+            return
+        scope["app"] = self
+        channel = Channel(scope, receive, send, self.log)
+        try:
+            await self.app(scope, channel.receive, channel.send)
+        except ClientDisconnect:
+            await channel.client_has_left()
+        except Exception:  # a defect of the emulator: the traceback goes to the log
+            await channel.refuse(500, INTERNAL_ERROR)
+            raise
+        finally:
+            channel.close()
+
+    async def check(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """What is looked at before the path is."""
+        if refusal := self.hosts.refusal(scope):
+            await refusal(scope, receive, send)
+        elif fault := faults.fault_for(self.faults, scope):
+            await faults.go_wrong(fault, self.dispatch, scope, receive, send)
+        else:
+            await self.dispatch(scope, receive, send)
+
+    async def dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """What the path names answers, or what it raises becomes the answer."""
+        try:
+            check_query_string(scope)
+            app = self.resources.find(scope) or self.router
+            await app(scope, receive, send)
+        except tuple(ANSWERS) as error:
+            if scope["dicom_emulator.exchange"].status is not None:
+                raise
+            answer = next(ANSWERS[kind] for kind in type(error).__mro__ if kind in ANSWERS)
+            await answer(Request(scope), error)(scope, receive, send)
+
+
+def with_cors(app: ASGIApp, origins: Collection[str]) -> ASGIApp:
+    if not origins:
+        return app
+    return CORSMiddleware(
+        app,
+        allow_origins=origins,
+        allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+        allow_headers=["*"],
+        expose_headers=["*"],
     )
-    app.router.redirect_slashes = False
-    app.state.exchanges, app.state.faults = exchanges, rules
-    tokens = TokenIssuer(archive.token_secret(), settings.token_lifetime)
-    app.state.service = Service(settings, archive, tokens, codecs, operations, export_dir)
-    return app
 
 
-def cors(settings: Settings) -> list[Middleware]:
-    if not settings.cors_origins:
-        return []
-    return [
-        Middleware(
-            CORSMiddleware,
-            allow_origins=settings.cors_origins,
-            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-            allow_headers=["*"],
-            expose_headers=["*"],
-        )
-    ]
-
-
-async def refused(request: Request, error: ServiceError) -> Response:
+def refused(request: Request, error: ServiceError) -> Response:
     """A refusal of the service: a bare sentence, or nothing where the framework refuses in the original."""
     if not error.message:
         return Response(status_code=error.status, headers=error.headers)
     return PlainTextResponse(error.message, error.status, error.headers)
 
 
-async def rejected(request: Request, error: HTTPException) -> Response:
+def rejected(request: Request, error: HTTPException) -> Response:
     """No such route, or no such method on a route without a version."""
     return Response(status_code=error.status_code, headers=error.headers)
 
 
-async def unsupported_version(request: Request, error: UnsupportedVersion) -> Response:
+def unsupported_version(request: Request, error: UnsupportedVersion) -> Response:
     message = (
         f"The HTTP resource that matches the request URI '{request.url}' "
         f"does not support the API version '{error.number}'."
@@ -185,11 +206,15 @@ async def unsupported_version(request: Request, error: UnsupportedVersion) -> Re
     return ServiceJson(json.dumps(body), error.status, headers)
 
 
-async def unavailable(request: Request, error: Exception) -> Response:
+def unavailable(request: Request, error: Exception) -> Response:
     log.error("%s %s: %s: %s", request.method, request.url.path, type(error).__name__, error)
     return PlainTextResponse(UNAVAILABLE, 503)
 
 
-async def failed(request: Request, error: Exception) -> Response:
-    """A defect of the emulator. The traceback goes to the log, and the server hangs up."""
-    return PlainTextResponse(INTERNAL_ERROR, 500, SECURITY_HEADERS | {"Connection": "close"})
+ANSWERS: dict[type[Exception], Callable[[Request, Any], Response]] = {
+    ServiceError: refused,
+    UnsupportedVersion: unsupported_version,
+    HTTPException: rejected,
+    sqlite3.Error: unavailable,
+    OSError: unavailable,
+}

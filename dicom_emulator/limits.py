@@ -1,66 +1,22 @@
-"""How much of a request is taken, and how long a client may take over it: the limits of Kestrel, the original's server.
+"""What is taken as the head of a request, and how long a client may take over it: the limits of Kestrel, the original's
+server.
 
-A body has limits of its own, each where it is read.
+A body has limits of its own, each where it is read; how long is waited for it says channel.py.
 """
 
-import asyncio
+import re
 
-from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Scope
 
-from dicom_emulator.middleware import SECURITY_HEADERS
+from dicom_emulator.channel import SECURITY_HEADERS
+from dicom_emulator.errors import BadRequest
 
 LONGEST_TARGET = 8 * 1024  # bytes of path and query string
 MOST_HEADERS = 100
 LARGEST_HEADERS = 32 * 1024  # bytes of all headers together
 HEAD_SECONDS = 30.0  # in which the head of a request has to be there
-SILENT_SECONDS = 120.0  # that may pass between two pieces of a body
 OPEN_FILES = 4096
-
-
-class Limits:
-    """Refuses a head that is too large, and hangs up on clients that fall silent in the middle of a body."""
-
-    def __init__(self, app: ASGIApp):
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        refusal = refuse_head(scope)
-        if refusal:
-            await refusal(scope, receive, send)
-            return
-        complete = silent = started = False
-
-        async def receive_in_time() -> Message:
-            nonlocal complete, silent
-            if silent:
-                return {"type": "http.disconnect"}
-            if complete:  # what comes now is that the client has left, and nothing else
-                return await receive()
-            try:
-                async with asyncio.timeout(SILENT_SECONDS):
-                    message = await receive()
-            except TimeoutError:
-                silent = True
-                return {"type": "http.disconnect"}
-            complete = not message.get("more_body", False)
-            return message
-
-        async def send_and_note(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
-
-        try:
-            await self.app(scope, receive_in_time, send_and_note)
-        except ClientDisconnect:  # nobody is there to be answered, or somebody who sleeps
-            if silent and not started:
-                answer = refusal_of(408, f"Nothing of the body has come for {SILENT_SECONDS:g} seconds.")
-                await answer(scope, receive, send)
 
 
 def refuse_head(scope: Scope) -> PlainTextResponse | None:
@@ -72,6 +28,12 @@ def refuse_head(scope: Scope) -> PlainTextResponse | None:
     if sum(len(name) + len(value) for name, value in scope["headers"]) > LARGEST_HEADERS:
         return refusal_of(431, f"The headers have more than {LARGEST_HEADERS} bytes.")
     return None
+
+
+def check_query_string(scope: Scope) -> None:
+    """The service takes no "<" in it, whatever is asked for. Raises BadRequest."""
+    if scope["query_string"] and re.search(rb"<|%3c", scope["query_string"], re.IGNORECASE):
+        raise BadRequest("The query string included invalid characters.")
 
 
 def refusal_of(status: int, message: str) -> PlainTextResponse:

@@ -17,7 +17,7 @@ from typing import Any, Callable, Iterator, NamedTuple
 import uvicorn
 from starlette.datastructures import State
 
-from dicom_emulator.app import create_app
+from dicom_emulator.app import Emulator
 from dicom_emulator.archive import Archive
 from dicom_emulator.archive.bulk_update import update
 from dicom_emulator.archive.export import export
@@ -191,7 +191,7 @@ def prepared(settings: Settings, on_ready: Callable[[Ready], None]) -> Iterator[
         export_dir = (settings.export_dir or data_dir / "exports").absolute()
         operations = stack.enter_context(contextlib.closing(Operations(archive, JOBS, settings.operation_time)))
         config = uvicorn.Config(
-            create_app(settings, archive, codecs, operations, export_dir),
+            Emulator(settings, archive, codecs, operations, export_dir),
             http=Connection,
             lifespan="off",
             ws="none",

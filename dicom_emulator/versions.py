@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import lru_cache
 
 SUPPORTED = "1.0-prerelease, 1, 2"
 SPELLING = re.compile(r"v(?P<number>\d+(\.\d+)?(-[a-z][a-z0-9]*)?)", re.IGNORECASE)
@@ -54,6 +55,7 @@ def supported(offered: Collection[str]) -> str:
     return ", ".join(number for number in SUPPORTED.split(", ") if number in offered)
 
 
+@lru_cache  # clients write few different ones
 def number_of(segment: str) -> str | None:
     """The number in a path's first segment, or None where it does not look like a version.
 

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import BaseRoute
 
 from dicom_emulator import versions
 from dicom_emulator.api.openapi_operations import DESCRIPTIONS, PATH_PARAMETERS, SCHEMAS, Description
@@ -17,7 +16,7 @@ PLAIN = re.compile(r"(?!(?i:yes|no|on|off|true|false|null|y|n)$)[A-Za-z/][A-Za-z
 Json = dict[str, Any]
 
 
-def described(routes: Iterable[BaseRoute], number: str, server: str, partitions: bool) -> Json:
+def described(routes: Iterable[object], number: str, server: str, partitions: bool) -> Json:
     """The OpenAPI document of one version.
 
     number: as it stands in the URL, without the "v". server: the URL up to the version.

@@ -1,15 +1,15 @@
 """What happens to every request before its handler runs, in the service's order."""
 
-import inspect
 import re
+from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Awaitable, Callable, Collection, Mapping
+from types import CoroutineType
+from typing import Any, Awaitable, Callable, Collection, Iterable, Mapping
 
-from starlette.convertors import StringConvertor
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Match, Route
+from starlette.routing import compile_path
 from starlette.types import Receive, Scope, Send
 
 from dicom_emulator import versions
@@ -83,7 +83,12 @@ class Call:
 
     @property
     def accept(self) -> str | None:
-        return ",".join(self.request.headers.getlist("accept")) or None
+        return values_of(self.request, b"accept")
+
+
+def values_of(request: Request, name: bytes) -> str | None:
+    """A header that may be there several times, with commas between (RFC 9110 §5.3); None where it is empty."""
+    return b",".join([value for each, value in request.scope["headers"] if each == name]).decode("latin-1") or None
 
 
 def malformed_uid(name: str) -> BadRequest:
@@ -112,15 +117,16 @@ class Transaction:
     creates_partition: bool = False
 
     async def __call__(self, request: Request, service: Service, version: versions.Version) -> Response:
-        self.check_content_type(request)
+        if self.consumes:
+            self.check_content_type(request)
         actions = {None} if self.action is None else sign_in(request, service)
-        if self.answers_dicom_json and not accepts_dicom_json(",".join(request.headers.getlist("accept"))):
+        if self.answers_dicom_json and not accepts_dicom_json(values_of(request, b"accept")):
             raise NotAcceptable
         check_audit_headers(request)
         if service.settings.strict:
             check_request(request)
         parameters = self.bind(request, version)
-        if inspect.isawaitable(parameters):  # what reads the body
+        if isinstance(parameters, CoroutineType):  # what reads the body
             parameters = await parameters
         partition = await self.partition(request, service)
         if self.action not in actions:
@@ -149,7 +155,7 @@ class Transaction:
 
     def check_content_type(self, request: Request) -> None:
         content_type = request.headers.get("content-type")
-        if self.consumes and content_type and content_type.split(";")[0].strip().lower() not in self.consumes:
+        if content_type and content_type.split(";")[0].strip().lower() not in self.consumes:
             raise UnsupportedMediaType
 
 
@@ -160,7 +166,7 @@ def make_partition(archive: Archive, name: str) -> Partition:
 
 def check_audit_headers(request: Request) -> None:
     """A client may add headers for the service's audit log, within limits. The emulator keeps no such log."""
-    given = [value for name, value in request.headers.raw if name.startswith(AUDIT_PREFIX)]
+    given = [value for name, value in request.scope["headers"] if name.startswith(AUDIT_PREFIX)]
     if len(given) > AUDIT_HEADERS or any(len(value) > AUDIT_LENGTH for value in given):
         raise BadRequest(
             f"There may be {AUDIT_HEADERS} headers that begin with {AUDIT_PREFIX.decode().upper()}, "
@@ -173,7 +179,7 @@ def sign_in(request: Request, service: Service) -> frozenset[str]:
     if not service.settings.sign_in:
         return ALL_ACTIONS
     try:
-        return service.tokens.actions(request.headers.get("authorization"))
+        return service.tokens.actions(values_of(request, b"authorization"))
     except InvalidToken:
         authority = f"{request.base_url}_emulator/identity"
         challenge = f'Bearer authorization_uri="{authority}", resource_id="{AUDIENCE}", realm="{AUDIENCE}"'
@@ -190,9 +196,10 @@ class UnsupportedVersion(Exception):
 
 ALL_VERSIONS = frozenset(versions.VERSIONS)
 VERSION_SEGMENT = "(?P<version>[^/]+)"
+SUPPORTED = versions.SUPPORTED.encode()
 
 
-class Resource(Route):
+class Resource:
     """A path below the version, or below the version and a partition, and what each method does there.
 
     Paths match as they do in the service: in any case, and with a slash more at the end.
@@ -203,35 +210,59 @@ class Resource(Route):
     ):
         self.transactions: Mapping[str, Transaction] = transactions
         self.offered = offered  # the numbers of the versions in which the path exists
-        super().__init__("/{version}" + path, endpoint=self.serve)
-        self.methods = None
-        self.app = self.serve
+        self.supported = versions.supported(offered).encode()
         self.partitioned = partitioned
-        pattern = self.path_regex.pattern.removesuffix("$") + "/?$"
+        self.path = "/{version}" + path
+        pattern = compile_path(self.path)[0].pattern.removesuffix("$") + "/?$"
         if partitioned:
             pattern = pattern.replace(VERSION_SEGMENT, VERSION_SEGMENT + "(/partitions/(?P<partition>[^/]+))?")
-            self.param_convertors["partition"] = StringConvertor()
         self.path_regex = re.compile(pattern, re.IGNORECASE)
 
-    def matches(self, scope: Scope) -> Any:
-        match, child_scope = super().matches(scope)
-        if not child_scope:
-            return match, child_scope
-        if versions.number_of(child_scope["path_params"]["version"]) is None:
-            return Match.NONE, {}
-        return (match if scope["method"] in self.transactions else Match.PARTIAL), child_scope
-
-    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["dicom_emulator.versions"] = SUPPORTED
         request = Request(scope, receive, send)
-        number = versions.number_of(request.path_params["version"])
+        number = versions.number_of(scope["path_params"]["version"])
         assert number is not None
         version = versions.VERSIONS.get(number)
         if version is None:
             raise UnsupportedVersion(400, number)
         if number not in self.offered:
             raise Missing
-        scope["dicom_emulator.versions"] = versions.supported(self.offered)
-        if request.method not in self.transactions:
+        scope["dicom_emulator.versions"] = self.supported
+        transaction = self.transactions.get(scope["method"])
+        if transaction is None:
             raise UnsupportedVersion(405, number, ", ".join(sorted(self.transactions)))
-        response = await self.transactions[request.method](request, request.app.state.service, version)
+        response = await transaction(request, scope["app"].state.service, version)
         await response(scope, receive, send)
+
+
+class Resources:
+    """The resources of a route table, found by the first name of a path and by how many segments follow."""
+
+    def __init__(self, resources: Iterable[Resource]):
+        self._alike: dict[tuple[str, int], list[Resource]] = defaultdict(list)
+        for resource in resources:
+            _, _, name, *rest = resource.path.split("/")
+            self._alike[name.lower(), len(rest)].append(resource)
+
+    def find(self, scope: Scope) -> Resource | None:
+        """The resource that a path names. The values in the path go into the scope.
+
+        Of several that fit, the first that knows the method; if none does, the first.
+        """
+        path, method = scope["path"], scope["method"]
+        _, *segments = path.removesuffix("/").split("/")
+        if len(segments) < 2 or versions.number_of(segments[0]) is None:
+            return None
+        if len(segments) > 3 and segments[1].lower() == "partitions":
+            segments = segments[2:]
+        fitting = [
+            (resource, match)
+            for resource in self._alike.get((segments[1].lower(), len(segments) - 2), ())
+            if (match := resource.path_regex.match(path))
+        ]
+        if not fitting:
+            return None
+        resource, match = next((each for each in fitting if method in each[0].transactions), fitting[0])
+        scope["path_params"] = match.groupdict()
+        return resource

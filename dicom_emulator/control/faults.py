@@ -82,29 +82,24 @@ def read_fault(given: dict[str, Any]) -> Fault:
     return fault
 
 
-class InjectFaults:
-    """Lets the requests go wrong that a rule takes. The first rule that takes one decides.
+def fault_for(faults: list[Fault], scope: Scope) -> Fault | None:
+    """The first rule that takes a request; it counts as seen by those before it.
 
     Control is never touched, nor what its page looks up: it would use up the fault that somebody set for a client.
     """
+    if not faults or is_control(scope):
+        return None
+    return next((each for each in faults if each.takes(scope["method"], scope["path"])), None)
 
-    def __init__(self, app: ASGIApp, faults: list[Fault]):
-        self.app, self.faults = app, faults
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        fault = None
-        if self.faults and scope["type"] == "http" and not is_control(scope):
-            fault = next((each for each in self.faults if each.takes(scope["method"], scope["path"])), None)
-        if fault is None:
-            await self.app(scope, receive, send)
-            return
-        await asyncio.sleep(fault.delay)
-        app = self.app
-        if fault.status is not None:
-            app = PlainTextResponse("The emulator was told to answer this.", fault.status)
-        if fault.expired_token:
-            scope = scope | {"headers": [pair for pair in scope["headers"] if pair[0] != b"authorization"]}
-        await app(scope, receive, troubled(send, fault))
+async def go_wrong(fault: Fault, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    """What `app` does, or what the rule says in its place."""
+    await asyncio.sleep(fault.delay)
+    if fault.status is not None:
+        app = PlainTextResponse("The emulator was told to answer this.", fault.status)
+    if fault.expired_token:
+        scope["headers"] = [pair for pair in scope["headers"] if pair[0] != b"authorization"]
+    await app(scope, receive, troubled(send, fault))
 
 
 def troubled(send: Send, fault: Fault) -> Callable[[Message], Awaitable[None]]:

@@ -8,41 +8,41 @@ import logging
 import re
 import socket
 from collections.abc import Iterable
+from functools import lru_cache
 from ipaddress import ip_address
 
-from starlette.datastructures import Headers
-from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.responses import PlainTextResponse, Response
+from starlette.types import Scope
 
 HOST = re.compile(r"(?:\[([\da-f:.]+)\]|([\w.-]+?)\.?)(?::\d*)?", re.ASCII | re.IGNORECASE)
 ANY = "*"
 log = logging.getLogger("dicom_emulator")
 
 
-class CheckHost:
-    """Answers 421 (RFC 9110 §15.5.20) to requests for a host that is neither this machine nor among `names`."""
+class Hosts:
+    """The names of the emulator: this machine's, and `names`; "*" stands for any."""
 
-    def __init__(self, app: ASGIApp, names: Iterable[str]):
-        self.app = app
+    def __init__(self, names: Iterable[str]):
         self.names = {"localhost", socket.gethostname().lower(), *(name.lower().rstrip(".") for name in names)}
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def refusal(self, scope: Scope) -> Response | None:
+        """421 (RFC 9110 §15.5.20) to a request for another host."""
         # Without the header it is no browser: HTTP/1.0 knows none.
-        hosts = Headers(scope=scope).getlist("host") if scope["type"] == "http" else []
+        hosts = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
         foreign = next((host for host in hosts if not self.serves(host)), None)
         if foreign is None:
-            await self.app(scope, receive, send)
-            return
+            return None
         name = name_in(foreign) or "NAME"
         refusal = f"{foreign!r} is no name of this emulator. If it shall be one, start it with --allowed-host {name}"
         log.warning("a request was refused: %s", refusal)
-        await PlainTextResponse(refusal + "\n", 421)(scope, receive, send)
+        return PlainTextResponse(refusal + "\n", 421)
 
     def serves(self, host: str) -> bool:
         name = name_in(host)
         return ANY in self.names or name in self.names or is_address(name)
 
 
+@lru_cache  # clients send few different ones
 def name_in(host: str) -> str:
     """The name or address in a Host header, without its port; an empty text where there is none.
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Scope
 
 from dicom_emulator.control.origin import is_control, is_from_home_page, refuse_foreign_pages
 from dicom_emulator.wire.responses import ServiceJson
@@ -22,13 +22,44 @@ LISTED_PARTS = 1000  # of each
 SIGN_IN = {"authorization", "proxy-authorization"}
 # What looks like a token, or is called so in a query string: some clients put it where it does not belong.
 TOKEN = re.compile(r"(?<=token=)[^&\s]+|\beyJ[\w-]+\.[\w-]+\.[\w-]*", re.IGNORECASE)
-LOGGED = ("method", "status", "milliseconds", "requestBytes", "responseBytes")
-Exchanges = deque[dict[str, Any]]
+Headers = Iterable[tuple[bytes, bytes]]
 log = logging.getLogger("dicom_emulator")
 
 
-def new_exchanges() -> Exchanges:
-    return deque(maxlen=KEPT)
+class Exchange:
+    """A request and its answer, as far as it is known. It is made readable when somebody asks: few ever do."""
+
+    __slots__ = (
+        "time", "started", "method", "path", "raw_path", "query", "request_headers", "request_bytes",
+        "status", "response_headers", "response_bytes", "milliseconds", "parts", "is_listed", "is_from_home_page",
+    )  # fmt: skip
+
+    def __init__(self, scope: Scope):
+        self.time, self.started = time.time(), time.perf_counter()
+        self.method, self.path, self.raw_path = scope["method"], scope["path"], scope["raw_path"]
+        self.query, self.request_headers = scope["query_string"], scope["headers"]
+        self.status: int | None = None
+        self.response_headers: Headers = []
+        self.request_bytes = self.response_bytes = 0
+        self.milliseconds = 0.0
+        self.parts: list[Any] = []
+        self.is_from_home_page = is_from_home_page(scope)
+        self.is_listed = not self.is_from_home_page and not is_control(scope)
+
+    def readable(self) -> dict[str, Any]:
+        query = self.query.decode("latin-1")
+        return {
+            "time": datetime.fromtimestamp(self.time, timezone.utc).isoformat(timespec="milliseconds"),
+            "method": self.method,
+            "path": TOKEN.sub("…", self.path + (f"?{query}" if query else "")),
+            "requestHeaders": readable(self.request_headers),
+            "requestBytes": self.request_bytes,
+            "status": self.status,
+            "responseHeaders": readable(self.response_headers),
+            "responseBytes": self.response_bytes,
+            "milliseconds": self.milliseconds,
+            "parts": self.parts,
+        }
 
 
 class RequestLog:
@@ -38,63 +69,41 @@ class RequestLog:
     no headers and no query string, which may hold a patient's name.
     """
 
-    def __init__(self, app: ASGIApp, exchanges: Exchanges):
-        self.app, self.exchanges = app, exchanges
+    def __init__(self) -> None:
+        self.exchanges = deque[Exchange](maxlen=KEPT)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        is_listed = not is_control(scope)
-        query = scope["query_string"].decode("latin-1")
-        exchange = {
-            "time": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
-            "method": scope["method"],
-            "path": TOKEN.sub("…", scope["path"] + (f"?{query}" if query else "")),
-            "requestHeaders": readable(scope["headers"]),
-            "requestBytes": 0,
-            "status": None,
-            "responseHeaders": {},
-            "responseBytes": 0,
-            "milliseconds": 0.0,
-            "parts": [],
-        }
-        started = time.perf_counter()
+    def answered(self, exchange: Exchange, scope: Scope, start: Message) -> None:
+        """The answer begins."""
+        exchange.status, exchange.response_headers = start["status"], start["headers"]
+        exchange.parts = scope.get("dicom_emulator.parts", [])[:LISTED_PARTS]
+        # Before it is sent: a client that has its answer finds it here, and a reset after that removes it.
+        if exchange.is_listed:
+            self.exchanges.append(exchange)
 
-        async def receive_and_count() -> Message:
-            message = await receive()
-            exchange["requestBytes"] += len(message.get("body", b""))
-            return message
-
-        async def send_and_count(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                exchange["status"] = message["status"]
-                exchange["responseHeaders"] = readable(message["headers"])
-                exchange["parts"] = scope.get("dicom_emulator.parts", [])[:LISTED_PARTS]
-                # Before it is sent: a client that has its answer finds it here, and a reset after that removes it.
-                if is_listed:
-                    self.exchanges.append(exchange)
-            exchange["responseBytes"] += len(message.get("body", b""))
-            await send(message)
-
-        try:
-            await self.app(scope, receive_and_count, send_and_count)
-        finally:
-            exchange["milliseconds"] = round(1000 * (time.perf_counter() - started), 1)
-            if exchange["status"] is None and is_listed:
-                self.exchanges.append(exchange)
-            if not is_from_home_page(scope):  # it asks every second
-                write_line(scope["raw_path"].decode("latin-1"), exchange)
+    def done(self, exchange: Exchange) -> None:
+        """All was sent, or it was given up."""
+        exchange.milliseconds = round(1000 * (time.perf_counter() - exchange.started), 1)
+        if exchange.status is None and exchange.is_listed:
+            self.exchanges.append(exchange)
+        if not exchange.is_from_home_page and log.isEnabledFor(logging.INFO):  # it asks every second
+            write_line(exchange)
 
 
-def write_line(path: str, exchange: dict[str, Any]) -> None:
-    """`path` is as the client sent it, so that no line break in it makes two lines of one."""
-    logged = {"path": path} | {name: exchange[name] for name in LOGGED}
+def write_line(exchange: Exchange) -> None:
+    """With the path as the client sent it, so that no line break in it makes two lines of one."""
+    logged = {
+        "path": exchange.raw_path.decode("latin-1"),
+        "method": exchange.method,
+        "status": exchange.status,
+        "milliseconds": exchange.milliseconds,
+        "requestBytes": exchange.request_bytes,
+        "responseBytes": exchange.response_bytes,
+    }
     text = "%(method)s %(path)s %(outcome)s %(milliseconds).0f ms"
-    log.info(text, logged | {"outcome": logged["status"] or "aborted"}, extra={"request": logged})
+    log.info(text, logged | {"outcome": exchange.status or "aborted"}, extra={"request": logged})
 
 
-def readable(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+def readable(headers: Headers) -> dict[str, str]:
     """Headers as text, without what signs somebody in."""
     found = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
     return {name: without_secrets(name, value) for name, value in found.items()}
@@ -117,7 +126,7 @@ def without_secrets(name: str, value: str) -> str:
 async def list_exchanges(request: Request) -> Response:
     """The exchanges, oldest first."""
     refuse_foreign_pages(request)
-    return ServiceJson(json.dumps(list(request.app.state.exchanges)))
+    return ServiceJson(json.dumps([each.readable() for each in list(request.app.state.exchanges)]))
 
 
 async def clear_exchanges(request: Request) -> Response:

@@ -17,7 +17,7 @@ import requests
 
 import dicom_emulator
 from benchmarks.load import Emulator, emulator
-from dicom_emulator import connection, limits, middleware
+from dicom_emulator import channel, connection
 from tests.emulator.conftest import session
 from tests.emulator.dicom_files import instance, multipart, path
 from tests.emulator.sockets import answer
@@ -253,8 +253,8 @@ def test_a_large_upload_costs_little_memory(server: Emulator) -> None:
 def short(monkeypatch: pytest.MonkeyPatch) -> Iterator[dicom_emulator.RunningServer]:
     """An emulator with little patience."""
     monkeypatch.setattr(connection, "HEAD_SECONDS", 0.3)
-    monkeypatch.setattr(limits, "SILENT_SECONDS", 0.3)
-    monkeypatch.setattr(middleware, "PATIENCE", 0.3)
+    monkeypatch.setattr(channel, "SILENT_SECONDS", 0.3)
+    monkeypatch.setattr(channel, "PATIENCE", 0.3)
     with dicom_emulator.running(sign_in=False) as found:
         yield found
 
