@@ -23,7 +23,7 @@ class FeedParameters:
 
 
 def bind_list(request: Request, version: Version) -> FeedParameters:
-    parameters = Parameters(request.query_params.multi_items())
+    parameters = Parameters(request)
     offset = parameters.number("Offset", 0, 0, 2**63 - 1)
     limit = parameters.number("Limit", version.feed_default_limit, 1, version.feed_max_limit)
     metadata = parameters.flag("IncludeMetadata", True)
@@ -54,7 +54,7 @@ async def list_events(call: Call) -> Response:
 
 
 def bind_latest(request: Request, version: Version) -> bool:
-    return Parameters(request.query_params.multi_items()).flag("IncludeMetadata", True)
+    return Parameters(request).flag("IncludeMetadata", True)
 
 
 async def latest_event(call: Call) -> Response:

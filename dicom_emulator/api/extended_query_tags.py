@@ -42,7 +42,7 @@ class Page:
 
 
 def bind_page(request: Request, version: Version) -> Page:
-    parameters = Parameters(request.query_params.multi_items())
+    parameters = Parameters(request)
     return Page(parameters.number("Limit", 100, 1, 200), parameters.number("Offset", 0, 0, 2**31 - 1))
 
 

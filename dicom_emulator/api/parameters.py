@@ -1,8 +1,10 @@
 """Query parameters, read as ASP.NET's model binding reads them: names in any case, refusals worded its way."""
 
 import re
+from collections.abc import Collection
 from html import escape
-from typing import Any, Iterable
+from typing import Any
+from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 
@@ -42,24 +44,26 @@ def lower_names(properties: dict[str, Any]) -> dict[str, Any]:
 
 
 class Parameters:
-    """The query string's pairs, with names looked up in any case."""
+    """The pairs of the query string, with names looked up in any case."""
 
-    def __init__(self, pairs: Iterable[tuple[str, str]]):
-        self.pairs = list(pairs)
+    def __init__(self, request: Request):
+        self.pairs = parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        self._values: dict[str, list[str]] = {}
+        for name, value in self.pairs:
+            self._values.setdefault(name.lower(), []).append(value)
 
     def values(self, name: str) -> list[str]:
-        return [value for key, value in self.pairs if key.lower() == name.lower()]
+        return self._values.get(name.lower(), [])
 
-    def others(self, *names: str) -> list[tuple[str, str]]:
-        """The pairs whose name is none of these."""
-        known = {name.lower() for name in names}
-        return [(key, value) for key, value in self.pairs if key.lower() not in known]
+    def others(self, names: Collection[str]) -> list[tuple[str, str]]:
+        """The pairs whose name is none of these, which are in lower case."""
+        return [(name, value) for name, value in self.pairs if name.lower() not in names]
 
     def number(self, name: str, default: int, low: int, high: int) -> int:
         """A whole number within bounds. Raises InvalidParameter."""
-        text = next(iter(self.values(name)), None)
-        if text is None:
+        if not (given := self.values(name)):
             return default
+        text = given[0]
         number = whole_number(text, bits=64)
         if number is None:
             raise InvalidParameter(name, f"The value '{escape(text)}' is not valid for {name}.")
@@ -69,9 +73,9 @@ class Parameters:
 
     def flag(self, name: str, default: bool) -> bool:
         """true or false, in any case. Raises InvalidParameter."""
-        text = next(iter(self.values(name)), None)
-        if text is None:
+        if not (given := self.values(name)):
             return default
+        text = given[0]
         if text.lower() not in {"true", "false"}:
             raise InvalidParameter(name, f"The value '{escape(text)}' is not valid for {name}.")
         return text.lower() == "true"

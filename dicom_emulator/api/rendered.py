@@ -32,7 +32,7 @@ def bind_rendered(request: Request, version: Version) -> RenderParameters:
         if others:
             raise InvalidParameter("frame", "One frame can be rendered at a time.")
     # Any number is bound; the handler says which are good.
-    quality = Parameters(request.query_params.multi_items()).number("quality", 100, -(2**31), 2**31 - 1)
+    quality = Parameters(request).number("quality", 100, -(2**31), 2**31 - 1)
     return RenderParameters(frame, quality)
 
 

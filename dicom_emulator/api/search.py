@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 from starlette.requests import Request
@@ -10,7 +11,7 @@ from starlette.responses import Response
 
 from dicom_emulator.api.parameters import Parameters
 from dicom_emulator.api.transaction import Call, Transaction
-from dicom_emulator.archive.extended_query_tags import ExtendedQueryTag, extended_query_tags, value_key
+from dicom_emulator.archive.extended_query_tags import ExtendedQueryTag, value_key
 from dicom_emulator.archive.query import Condition, Query, search
 from dicom_emulator.blocking import look_up, run_blocking
 from dicom_emulator.dicom.attributes import IDENTIFIERS, SEARCHABLE, Attribute, parse_hex_tag, tags_of
@@ -57,6 +58,8 @@ UIDS = dict(zip(("study", "series", "instance"), IDENTIFIERS, strict=True))  # w
 WHOLE, DECIMAL = re.compile(r"[+-]?[0-9]{1,12}"), re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([Ee][+-]?[0-9]+)?")
 NUMBERS = {"FD": DECIMAL, "FL": DECIMAL, "IS": WHOLE, "SL": WHOLE, "SS": WHOLE, "UL": WHOLE, "US": WHOLE}
 
+PAGING_AND_MORE = {"limit", "offset", "fuzzymatching", "includefield"}  # what names no attribute
+
 
 @dataclass(frozen=True)
 class SearchParameters:
@@ -70,13 +73,12 @@ class SearchParameters:
 
 
 def bind(request: Request, version: Version) -> SearchParameters:
-    names = ("limit", "offset", "fuzzymatching", "includefield")
-    parameters = Parameters(request.query_params.multi_items())
-    matches = parameters.others(*names)
-    keys = [key for key, _ in matches]
-    for key in keys:
-        if keys.count(key) > 1:
-            raise BadRequest(f"Invalid query: duplicate query parameter '{key}'. Each attribute may be given once.")
+    parameters = Parameters(request)
+    matches = parameters.others(PAGING_AND_MORE)
+    names = [name for name, _ in matches]
+    for name in names if len(set(names)) < len(names) else ():
+        if names.count(name) > 1:
+            raise BadRequest(f"Invalid query: duplicate query parameter '{name}'. Each attribute may be given once.")
     include = [field.strip() for value in parameters.values("includefield") for field in value.split(",")]
     return SearchParameters(
         limit=parameters.number("Limit", 100, 1, 200),
@@ -100,7 +102,7 @@ def search_for(level: str, *answered: str) -> Transaction:
 
 def answer(call: Call, level: str, answered: tuple[str, ...], identifiers: tuple[str, ...]) -> Response:
     with call.archive.index.one_moment() as reader:
-        extended = extended_query_tags(reader)
+        extended = call.archive.extended_query_tags(reader)
         rows = search(reader, build_query(call, level, answered, identifiers, extended))
     response = DicomJson(f"[{','.join(rows)}]") if rows else Response(status_code=204)
     if erroneous := keys_with_errors(call.parameters, extended):
@@ -124,11 +126,10 @@ def build_query(
     parameters: SearchParameters = call.parameters
     tags = {tag.tag: tag for tag in extended}
     conditions = [condition(key, value, answered, parameters.fuzzy, tags) for key, value in parameters.matches]
-    filtered = [each.attribute.tag for each in conditions]
+    filtered = tuple(each.attribute.tag for each in conditions)
     if len(set(filtered)) < len(filtered):
         raise BadRequest("Invalid query: the same attribute is specified more than once, with different ID formats.")
-    asked_for = answer_attributes(parameters.include, answered, SHORT if call.version.short_search_results else LONG)
-    attributes = asked_for.union(filtered, IDENTIFIERS[: len(identifiers)])
+    named = filtered + IDENTIFIERS[: len(identifiers)]
     study, series, *_ = (*identifiers, None, None)
     return Query(
         level,
@@ -136,12 +137,13 @@ def build_query(
         study,
         series,
         tuple(conditions),
-        attributes,
+        answer_attributes(parameters.include, answered, call.version.short_search_results, named),
         parameters.limit,
         parameters.offset,
     )
 
 
+@lru_cache(maxsize=1024)  # a client asks with few different ones
 def parse_attribute(key: str) -> int | None:
     """The tag that a keyword or eight hex digits name; None where neither fits."""
     tag = parse_hex_tag(key)
@@ -216,15 +218,22 @@ def moment_condition(attribute: Attribute, key: str, text: str, tag_key: int | N
     return Condition(attribute, low=keys[0], high=keys[1], is_range=True, tag_key=tag_key)
 
 
+@lru_cache(maxsize=256)  # a client asks with few different ones
 def answer_attributes(
-    include: tuple[str, ...], answered: tuple[str, ...], defaults: dict[str, frozenset[int]]
+    include: tuple[str, ...], answered: tuple[str, ...], short: bool, named: tuple[int, ...]
 ) -> frozenset[int]:
-    """The attributes of each row: the defaults and what includefield adds, or the set "all". Raises BadRequest."""
+    """The attributes of each row: those that the request names, and the defaults with what includefield adds, or the
+    set "all". Raises BadRequest.
+    """
+    sets = SHORT if short else LONG
+    added = frozenset[int]()
     if any(field.lower() == "all" for field in include):
         if len(include) > 1:
             raise BadRequest("Invalid query: includefield=all cannot be combined with other fields.")
-        return frozenset().union(*(ALL[level] for level in answered))
-    return frozenset(map(included_attribute, include)).union(*(defaults[level] for level in answered))
+        sets = ALL
+    else:
+        added = frozenset(map(included_attribute, include))
+    return added.union(named, *(sets[level] for level in answered))
 
 
 def included_attribute(field: str) -> int:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Iterable, Iterator, Sequence
 
-from dicom_emulator.archive import change_feed
+from dicom_emulator.archive import change_feed, extended_query_tags
 from dicom_emulator.archive.change_feed import Event
+from dicom_emulator.archive.extended_query_tags import ExtendedQueryTag
 from dicom_emulator.archive.files import DataDirInUse, Files
 from dicom_emulator.archive.index import Damaged, Index, WrongSchema, damage_told, examine
 from dicom_emulator.archive.ingest import NewInstance
@@ -85,6 +86,7 @@ class Archive:
             opened.pop_all()
         self._creating: set[tuple[int, str, str, str]] = set()
         self._creating_lock = threading.Lock()
+        self._tags: tuple[int, list[ExtendedQueryTag]] = (-1, [])  # as of that edition of the index
 
     @contextmanager
     def creating(self, partition: int, instances: set[Identifiers]) -> Iterator[set[Identifiers]]:
@@ -169,6 +171,13 @@ class Archive:
             (partition, *identifiers),
         ).fetchall()
         return [row["watermark"] for row in rows], [row["json"] for row in rows]
+
+    def extended_query_tags(self, reader: sqlite3.Connection) -> list[ExtendedQueryTag]:
+        """The tags that are added, read by `reader` where something has changed since they were read last."""
+        edition = self.index.edition  # first: what is committed meanwhile makes another one
+        if self._tags[0] != edition:
+            self._tags = edition, extended_query_tags.extended_query_tags(reader)
+        return self._tags[1]
 
     def delete(self, partition: int, *identifiers: str) -> int:
         """Delete a study, a series or an instance. Returns how many instances went; 0 when it was not there."""

@@ -39,6 +39,7 @@ class Index:
         self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
         self._writing = threading.Lock()
+        self.edition = 0  # another number after each change, before whoever made it goes on
         try:
             self._writer = self._connect()
             bring_up_to_date(self._writer)
@@ -86,12 +87,17 @@ class Index:
                 if self._writer.in_transaction:
                     self._writer.execute("ROLLBACK")
                 raise
+            finally:
+                self.edition += 1
 
     @contextmanager
     def alone(self) -> Iterator[sqlite3.Connection]:
         """The writing connection outside of a transaction, while nobody else writes."""
         with self._writing:
-            yield self._writer
+            try:
+                yield self._writer
+            finally:
+                self.edition += 1
 
     def close(self) -> None:
         for connection in self._connections:

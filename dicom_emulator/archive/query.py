@@ -4,8 +4,9 @@ import json
 import re
 import sqlite3
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from json.encoder import encode_basestring as quoted
 from typing import Any
 
@@ -36,6 +37,7 @@ INDEXED_FOR = {
 
 
 Comparable = str | int | float
+to_json = json.JSONEncoder(ensure_ascii=False).encode
 
 
 @dataclass(frozen=True)
@@ -99,20 +101,49 @@ def fuzzy_match(name: str | None, wanted: str) -> bool:
     )
 
 
+@dataclass(frozen=True)
+class Selection:
+    """How rows of one level with certain attributes come about."""
+
+    sql: str  # up to the conditions
+    order: str
+    keys: int  # columns that come before those of `indexed`
+    indexed: tuple[Attribute, ...] | None  # read from the index; None: from the metadata
+    tags: tuple[str, ...]  # of the attributes, in ascending order
+    computed: tuple[int, ...]
+
+    @cached_property
+    def writers(self) -> list[tuple[str, Callable[[str], str]]]:
+        """For each attribute of the index the text before its value, and what writes the value."""
+        return [
+            (f'"{hex_tag(each.tag)}": {{"vr": "{each.vr}", "Value": [', name_json if each.vr == "PN" else quoted)
+            for each in self.indexed or ()
+        ]
+
+
+@lru_cache(maxsize=256)  # clients ask for few different sets
+def selection(level: str, attributes: frozenset[int]) -> Selection:
+    is_indexed = attributes <= INDEXED_FOR[level]
+    indexed = tuple(CORE[tag] for tag in sorted(attributes & CORE.keys())) if is_indexed else None
+    columns = KEYS[level] + [f"{attribute.level}.{attribute.keyword}" for attribute in indexed or ()]
+    levels = {"study", level} if is_indexed else {level}
+    return Selection(
+        f"SELECT {', '.join(columns)} FROM {TABLES[level]} WHERE ",
+        f" ORDER BY {KEYS[level][0]} DESC LIMIT ? OFFSET ?",
+        len(KEYS[level]),
+        indexed,
+        tuple(map(hex_tag, sorted(attributes))),
+        tuple(tag for tag in sorted(attributes & COMPUTED.keys()) if COMPUTED[tag] in levels),
+    )
+
+
 def search(reader: sqlite3.Connection, query: Query) -> list[str]:
     """The rows that match, newest first, as DICOM JSON objects."""
-    key = {"study": "study.study_key", "series": "series.series_key", "instance": "instance.watermark"}[query.level]
+    chosen = selection(query.level, query.attributes)
     where, parameters = conditions_sql(query)
-    indexed = query.attributes <= INDEXED_FOR[query.level]
-    attributes = [CORE[tag] for tag in sorted(query.attributes & CORE.keys())] if indexed else []
-    columns = KEYS[query.level] + [f"{attribute.level}.{attribute.keyword}" for attribute in attributes]
-    rows = reader.execute(
-        f"SELECT {', '.join(columns)} FROM {TABLES[query.level]} WHERE {where} ORDER BY {key} DESC LIMIT ? OFFSET ?",
-        [*parameters, query.limit, query.offset],
-    ).fetchall()
-    if indexed:
-        return from_index(reader, rows, query, attributes)
-    return [json.dumps(from_metadata(reader, row, query), ensure_ascii=False) for row in rows]
+    rows = reader.execute(chosen.sql + where + chosen.order, (*parameters, query.limit, query.offset)).fetchall()
+    write = from_metadata if chosen.indexed is None else from_index
+    return [write(reader, row, query.level, chosen) for row in rows]
 
 
 TABLES = {
@@ -132,14 +163,17 @@ def conditions_sql(query: Query) -> tuple[str, list[Any]]:
     a_page_of_all = query.level == "study" and not query.conditions
     # Where there is another condition, its index leads to fewer rows: most studies are in one partition. The "+" keeps
     # SQLite from the partition's.
-    partition = "study.partition_key = ?" if by_uid or a_page_of_all else "+study.partition_key = ?"
-    parts: list[tuple[str, list[Any]]] = [(partition, [query.partition])]
+    text, values = "study.partition_key = ?", [query.partition]
+    if not by_uid and not a_page_of_all:
+        text = "+" + text
     if query.study is not None:
-        parts.append(("study.StudyInstanceUID = ?", [query.study]))
+        text, values = text + " AND study.StudyInstanceUID = ?", [*values, query.study]
     if query.series is not None:
-        parts.append(("series.SeriesInstanceUID = ?", [query.series]))
-    parts += [condition_sql(condition) for condition in query.conditions]
-    return " AND ".join(text for text, _ in parts), [value for _, values in parts for value in values]
+        text, values = text + " AND series.SeriesInstanceUID = ?", [*values, query.series]
+    for condition in query.conditions:
+        more, given = condition_sql(condition)
+        text, values = f"{text} AND {more}", [*values, *given]
+    return text, values
 
 
 def condition_sql(condition: Condition) -> tuple[str, list[Any]]:
@@ -172,37 +206,30 @@ def comparison(condition: Condition, column: str) -> tuple[str, list[Any]]:
     return (f"fuzzy_match({column}, ?)" if condition.fuzzy else f"{column} = ?"), [condition.value]
 
 
-def from_index(
-    reader: sqlite3.Connection, rows: list[sqlite3.Row], query: Query, attributes: list[Attribute]
-) -> list[str]:
-    """Rows from the index columns of `attributes`, behind the keys: what was never set, or is empty, is absent.
+def from_index(reader: sqlite3.Connection, row: sqlite3.Row, level: str, chosen: Selection) -> str:
+    """A row from the columns of the index behind the keys: what was never set, or is empty, is absent.
 
     Put together as text, since json.dumps takes several times as long.
     """
-    starts = [f'"{hex_tag(each.tag)}": {{"vr": "{each.vr}", "Value": [' for each in attributes]
-    writers = [name_json if each.vr == "PN" else quoted for each in attributes]
-    counted = query.attributes & COMPUTED.keys()
-    found = []
-    for row in rows:
-        values = zip(starts, writers, row[len(KEYS[query.level]) :], strict=True)
-        elements = [f"{start}{write(value)}]}}" for start, write, value in values if value]
-        if counted:
-            gathered = computed(reader, row, counted, {"study", query.level})
-            elements += [f'"{tag}": {json.dumps(element, ensure_ascii=False)}' for tag, element in gathered.items()]
-            elements.sort()
-        found.append(f"{{{', '.join(elements)}}}")
-    return found
+    values = zip(chosen.writers, row[chosen.keys :], strict=True)
+    elements = [f"{start}{write(value)}]}}" for (start, write), value in values if value]
+    if chosen.computed:
+        gathered = computed(reader, row, chosen.computed)
+        elements += [f'"{tag}": {to_json(element)}' for tag, element in gathered.items()]
+        elements.sort()
+    return f"{{{', '.join(elements)}}}"
 
 
 def name_json(text: str) -> str:
-    return json.dumps(name_groups(text), ensure_ascii=False) if "=" in text else f'{{"Alphabetic": {quoted(text)}}}'
+    return to_json(name_groups(text)) if "=" in text else f'{{"Alphabetic": {quoted(text)}}}'
 
 
-def from_metadata(reader: sqlite3.Connection, row: sqlite3.Row, query: Query) -> dict[str, Any]:
+def from_metadata(reader: sqlite3.Connection, row: sqlite3.Row, level: str, chosen: Selection) -> str:
     """A row from the saved metadata of its newest instance: what that file has, empty attributes included."""
-    metadata = newest_metadata(reader, row, query.level)
-    found = {tag: metadata[tag] for tag in map(hex_tag, query.attributes) if tag in metadata}
-    return dict(sorted((found | computed(reader, row, query.attributes, {query.level})).items()))
+    metadata = newest_metadata(reader, row, level)
+    if chosen.computed:
+        metadata |= computed(reader, row, chosen.computed)
+    return to_json({tag: metadata[tag] for tag in chosen.tags if tag in metadata})
 
 
 def newest_metadata(reader: sqlite3.Connection, row: sqlite3.Row, level: str) -> dict[str, Any]:
@@ -216,14 +243,10 @@ def newest_metadata(reader: sqlite3.Connection, row: sqlite3.Row, level: str) ->
     return json.loads(found["json"]) if found else {}
 
 
-def computed(
-    reader: sqlite3.Connection, row: sqlite3.Row, attributes: Iterable[int], levels: set[str]
-) -> dict[str, Any]:
+def computed(reader: sqlite3.Connection, row: sqlite3.Row, attributes: Iterable[int]) -> dict[str, Any]:
     """The attributes that are counted or gathered when somebody asks."""
     found: dict[str, Any] = {}
     for tag in attributes:
-        if COMPUTED.get(tag) not in levels:
-            continue
         if tag == MODALITIES_IN_STUDY:
             modalities = reader.execute(
                 "SELECT DISTINCT Modality FROM series WHERE study_key = ? AND Modality IS NOT NULL ORDER BY Modality",
