@@ -11,8 +11,10 @@ from starlette.responses import Response
 
 from dicom_emulator.api.parameters import Parameters
 from dicom_emulator.api.transaction import Call, Transaction
+from dicom_emulator.archive import Archive
 from dicom_emulator.archive.extended_query_tags import ExtendedQueryTag, value_key
-from dicom_emulator.archive.query import Condition, Query, search
+from dicom_emulator.archive.index import TooLong
+from dicom_emulator.archive.query import Condition, Query
 from dicom_emulator.blocking import look_up, run_blocking
 from dicom_emulator.dicom.attributes import IDENTIFIERS, SEARCHABLE, Attribute, parse_hex_tag, tags_of
 from dicom_emulator.dicom.validation import is_date, is_date_time, is_time
@@ -54,7 +56,6 @@ ALL = {
     "instance": LONG["instance"],
 }
 
-UIDS = dict(zip(("study", "series", "instance"), IDENTIFIERS, strict=True))  # what names a row of each level
 WHOLE, DECIMAL = re.compile(r"[+-]?[0-9]{1,12}"), re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([Ee][+-]?[0-9]+)?")
 NUMBERS = {"FD": DECIMAL, "FL": DECIMAL, "IS": WHOLE, "SL": WHOLE, "SS": WHOLE, "UL": WHOLE, "US": WHOLE}
 
@@ -93,21 +94,27 @@ def search_for(level: str, *answered: str) -> Transaction:
     """The search whose rows are studies, series or instances; `answered`: the levels that the path leaves open."""
 
     async def handler(call: Call) -> Response:
-        keys = {parse_attribute(key) for key, _ in call.parameters.matches}
-        run = look_up if UIDS[level] in keys else run_blocking
-        return await run(answer, call, level, answered, call.identifiers())
+        extended = call.archive.extended_query_tags()
+        query = build_query(call, level, answered, call.identifiers(), extended)
+        rows = await search(call.archive, query)
+        response = DicomJson(f"[{','.join(rows)}]") if rows else Response(status_code=204)
+        if extended and (erroneous := keys_with_errors(call.parameters, extended)):
+            response.headers["erroneous-dicom-attributes"] = ",".join(erroneous)
+        return response
 
     return Transaction(handler, action="read", bind=bind, answers_dicom_json=True)
 
 
-def answer(call: Call, level: str, answered: tuple[str, ...], identifiers: tuple[str, ...]) -> Response:
-    with call.archive.index.one_moment() as reader:
-        extended = call.archive.extended_query_tags(reader)
-        rows = search(reader, build_query(call, level, answered, identifiers, extended))
-    response = DicomJson(f"[{','.join(rows)}]") if rows else Response(status_code=204)
-    if erroneous := keys_with_errors(call.parameters, extended):
-        response.headers["erroneous-dicom-attributes"] = ",".join(erroneous)
-    return response
+async def search(archive: Archive, query: Query) -> list[str]:
+    """The rows that match. What is found at once is found without the detour of a thread."""
+    if query.names_its_rows:
+        return await look_up(archive.search, query)
+    if query.is_light:
+        try:
+            return await look_up(archive.search, query, briefly=True)
+        except TooLong:
+            pass
+    return await run_blocking(archive.search, query)
 
 
 def keys_with_errors(parameters: SearchParameters, extended: list[ExtendedQueryTag]) -> list[str]:

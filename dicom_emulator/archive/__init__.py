@@ -15,6 +15,7 @@ from dicom_emulator.archive.files import DataDirInUse, Files
 from dicom_emulator.archive.index import Damaged, Index, WrongSchema, damage_told, examine
 from dicom_emulator.archive.ingest import NewInstance
 from dicom_emulator.archive.insertion import Insertion
+from dicom_emulator.archive.query import Query, RowTexts, search
 from dicom_emulator.archive.snapshots import Snapshots, file_names
 from dicom_emulator.dicom import frames
 from dicom_emulator.dicom.part10 import Source
@@ -87,6 +88,7 @@ class Archive:
         self._creating: set[tuple[int, str, str, str]] = set()
         self._creating_lock = threading.Lock()
         self._tags: tuple[int, list[ExtendedQueryTag]] = (-1, [])  # as of that edition of the index
+        self._texts = RowTexts(-1)
 
     @contextmanager
     def creating(self, partition: int, instances: set[Identifiers]) -> Iterator[set[Identifiers]]:
@@ -172,12 +174,21 @@ class Archive:
         ).fetchall()
         return [row["watermark"] for row in rows], [row["json"] for row in rows]
 
-    def extended_query_tags(self, reader: sqlite3.Connection) -> list[ExtendedQueryTag]:
-        """The tags that are added, read by `reader` where something has changed since they were read last."""
+    def extended_query_tags(self) -> list[ExtendedQueryTag]:
+        """The tags that are added, read where something has changed since they were read last."""
         edition = self.index.edition  # first: what is committed meanwhile makes another one
         if self._tags[0] != edition:
-            self._tags = edition, extended_query_tags.extended_query_tags(reader)
+            self._tags = edition, extended_query_tags.extended_query_tags(self.index.reader)
         return self._tags[1]
+
+    def search(self, query: Query, briefly: bool = False) -> list[str]:
+        """The rows that match, newest first, as DICOM JSON objects; `briefly`: raises TooLong."""
+        edition = self.index.edition  # first, as above
+        if self._texts.edition != edition:
+            self._texts = RowTexts(edition)
+        texts = self._texts
+        with self.index.briefly() if briefly else self.index.one_moment() as reader:
+            return search(reader, query, texts)
 
     def delete(self, partition: int, *identifiers: str) -> int:
         """Delete a study, a series or an instance. Returns how many instances went; 0 when it was not there."""

@@ -1,5 +1,6 @@
 """SQLite: one writer at a time, a reading connection for each thread (WAL mode)."""
 
+import itertools
 import logging
 import sqlite3
 import threading
@@ -18,6 +19,7 @@ SELECT tables.name, columns.name FROM sqlite_master AS tables JOIN pragma_table_
 WHERE tables.type = 'table'
 """
 MAPPED = 256 * 1024 * 1024  # bytes of the database that are read in place, not page by page through a cache
+FEW_STEPS = 20_000  # of SQLite's machine, in which it finds and sorts some hundred rows: a millisecond
 log = logging.getLogger("dicom_emulator")
 
 
@@ -27,6 +29,24 @@ class WrongSchema(RuntimeError):
 
 class Damaged(RuntimeError):
     """The database cannot be read, or it is not as the emulator has left it."""
+
+
+class TooLong(Exception):
+    """A statement took too many steps of SQLite's machine."""
+
+
+class Moment:
+    """A read transaction for the time of a `with` block."""
+
+    def __init__(self, reader: sqlite3.Connection):
+        self._reader = reader
+
+    def __enter__(self) -> sqlite3.Connection:
+        self._reader.execute("BEGIN")
+        return self._reader
+
+    def __exit__(self, *_: object) -> None:
+        self._reader.execute("ROLLBACK")
 
 
 class Index:
@@ -65,15 +85,24 @@ class Index:
             self._local.connection = self._connect()
         return self._local.connection
 
-    @contextmanager
-    def one_moment(self) -> Iterator[sqlite3.Connection]:
+    def one_moment(self) -> "Moment":
         """This thread's connection for reading, on which all reads see the same state."""
-        reader = self.reader
-        reader.execute("BEGIN")
-        try:
-            yield reader
-        finally:
-            reader.execute("ROLLBACK")
+        return Moment(self.reader)
+
+    @contextmanager
+    def briefly(self) -> Iterator[sqlite3.Connection]:
+        """As `one_moment`, for somebody who cannot wait. Raises TooLong."""
+        thousands = itertools.count()  # of steps; SQLite counts those of earlier runs of a statement, too
+        with Moment(self.reader) as reader:
+            reader.set_progress_handler(lambda: next(thousands) >= FEW_STEPS / 1000, 1000)
+            try:
+                yield reader
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
+                    raise TooLong from None
+                raise
+            finally:
+                reader.set_progress_handler(None, 0)
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:

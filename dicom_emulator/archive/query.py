@@ -12,6 +12,7 @@ from typing import Any
 
 from dicom_emulator.dicom.attributes import (
     CORE,
+    IDENTIFIERS,
     MODALITIES_IN_STUDY,
     STUDY_INSTANCE_UID,
     Attribute,
@@ -37,6 +38,8 @@ INDEXED_FOR = {
 
 
 Comparable = str | int | float
+MOST_TEXT = 16 * 1024 * 1024  # characters of rows that are remembered
+UIDS = dict(zip(("study", "series", "instance"), IDENTIFIERS, strict=True))  # what names a row of each level
 to_json = json.JSONEncoder(ensure_ascii=False).encode
 
 
@@ -68,6 +71,17 @@ class Query:
     attributes: frozenset[int] = field(default_factory=frozenset)
     limit: int = 100
     offset: int = 0
+
+    @property
+    def names_its_rows(self) -> bool:
+        """Whether a condition is the UID of a row, by which it is found at once."""
+        return any(each.attribute.tag == UIDS[self.level] for each in self.conditions)
+
+    @property
+    def is_light(self) -> bool:
+        """Whether what is found takes little to write, since all of it is in the index."""
+        chosen = selection(self.level, self.attributes)
+        return chosen.indexed is not None and not chosen.computed and not any(each.fuzzy for each in self.conditions)
 
 
 def fold(value: str, vr: str) -> str:
@@ -105,8 +119,8 @@ def fuzzy_match(name: str | None, wanted: str) -> bool:
 class Selection:
     """How rows of one level with certain attributes come about."""
 
-    sql: str  # up to the conditions
-    order: str
+    columns: str
+    page: str
     keys: int  # columns that come before those of `indexed`
     indexed: tuple[Attribute, ...] | None  # read from the index; None: from the metadata
     tags: tuple[str, ...]  # of the attributes, in ascending order
@@ -128,8 +142,8 @@ def selection(level: str, attributes: frozenset[int]) -> Selection:
     columns = KEYS[level] + [f"{attribute.level}.{attribute.keyword}" for attribute in indexed or ()]
     levels = {"study", level} if is_indexed else {level}
     return Selection(
-        f"SELECT {', '.join(columns)} FROM {TABLES[level]} WHERE ",
-        f" ORDER BY {KEYS[level][0]} DESC LIMIT ? OFFSET ?",
+        ", ".join(columns),
+        f"ORDER BY {KEYS[level][0]} DESC LIMIT ? OFFSET ?",
         len(KEYS[level]),
         indexed,
         tuple(map(hex_tag, sorted(attributes))),
@@ -137,13 +151,53 @@ def selection(level: str, attributes: frozenset[int]) -> Selection:
     )
 
 
-def search(reader: sqlite3.Connection, query: Query) -> list[str]:
+@dataclass
+class RowTexts:
+    """Rows that were found, as text, for as long as nothing changes: whoever looks at a page looks at it again.
+
+    `edition`: of the index, before it was read for any of them.
+    """
+
+    edition: int
+    _texts: dict[tuple[str, frozenset[int]], dict[int, str]] = field(default_factory=dict)  # by kind and key
+    _size: int = 0
+
+    def find(self, query: Query, keys: list[int]) -> list[str] | None:
+        """The texts of all rows with these keys, or None where one is missing."""
+        known = self._texts.get((query.level, query.attributes), {})
+        texts = [known.get(key) for key in keys]
+        return None if None in texts else texts  # type: ignore[return-value]
+
+    def add(self, query: Query, keys: list[int], texts: list[str]) -> None:
+        self._size += sum(map(len, texts))
+        if self._size > MOST_TEXT:
+            self._texts.clear()
+            self._size = 0
+            return
+        self._texts.setdefault((query.level, query.attributes), {}).update(zip(keys, texts, strict=True))
+
+
+def search(reader: sqlite3.Connection, query: Query, texts: RowTexts | None = None) -> list[str]:
     """The rows that match, newest first, as DICOM JSON objects."""
     chosen = selection(query.level, query.attributes)
     where, parameters = conditions_sql(query)
-    rows = reader.execute(chosen.sql + where + chosen.order, (*parameters, query.limit, query.offset)).fetchall()
+    end, parameters = f"FROM {TABLES[query.level]} WHERE {where} {chosen.page}", [*parameters, query.limit, query.offset]
+    if texts is None or query.names_its_rows:
+        return rows(reader, query, chosen, end, parameters)
+    keys = [key for (key,) in reader.execute(f"SELECT {KEYS[query.level][0]} {end}", parameters)]
+    found = texts.find(query, keys)
+    if found is None:
+        found = rows(reader, query, chosen, end, parameters)
+        texts.add(query, keys, found)
+    return found
+
+
+def rows(
+    reader: sqlite3.Connection, query: Query, chosen: Selection, end: str, parameters: list[Any]
+) -> list[str]:
     write = from_metadata if chosen.indexed is None else from_index
-    return [write(reader, row, query.level, chosen) for row in rows]
+    found = reader.execute(f"SELECT {chosen.columns} {end}", parameters).fetchall()
+    return [write(reader, row, query.level, chosen) for row in found]
 
 
 TABLES = {
