@@ -1,6 +1,7 @@
 """What only an emulator has: the request log and the faults below /_emulator/."""
 
 import time
+from unittest import mock
 
 import numpy
 import pytest
@@ -38,6 +39,12 @@ class TestRequestLog:
         assert store["responseHeaders"]["content-type"].startswith("application/dicom+json")
         assert (search["path"], search["status"]) == ("/v2/studies?PatientID=nobody", 204)
         assert search["milliseconds"] >= 0 and search["responseBytes"] == 0
+
+    def test_a_defect_is_in_it_with_the_answer_that_the_client_got(self, service: Service) -> None:
+        with mock.patch("dicom_emulator.api.search.search", side_effect=ValueError("a defect")):
+            assert search_status(service) == 500
+        assert exchanges(service)[0]["status"] == 500
+        assert exchanges(service)[0]["responseHeaders"]["connection"] == "close"
 
     def test_it_has_no_token(self, service: Service) -> None:
         search_status(service)

@@ -1,0 +1,141 @@
+"""A search that is repeated: rows are remembered as text until something changes, and threads are for what takes long."""
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from unittest import mock
+
+import pytest
+import requests
+
+from dicom_emulator.api import search as api
+from dicom_emulator.archive import index as archive_index
+from dicom_emulator.archive import query as archive_query
+from dicom_emulator.archive.index import Index, TooLong
+from dicom_emulator.archive.query import Query, RowTexts
+from tests.emulator.conftest import Service
+from tests.emulator.dicom_files import instance, multipart, path
+from tests.emulator.operations import add_tags, person, tag, update
+JSON = {"Accept": "application/dicom+json"}
+
+PAGES = [
+    "studies", "series", "instances", "studies?limit=1", "studies?offset=1", "studies?PatientName=Ada%5EA",
+    "studies?includefield=all", "studies?includefield=NumberOfStudyRelatedInstances,ModalitiesInStudy",
+    "series?includefield=00201209", "studies?PatientName=ada&fuzzymatching=true",
+]  # fmt: skip
+KINDS = 6  # of rows: the pages that only choose among the studies have those of the first
+
+
+def answers(service: Service) -> list[str]:
+    return [service.owner.get(f"{service.v2}/{page}", headers=JSON).text for page in PAGES]
+
+
+def forgetful(service: Service) -> list[str]:
+    """The answers of an emulator that looks everything up."""
+    with mock.patch.object(RowTexts, "find", return_value=None):
+        return answers(service)
+
+
+ADA = instance(StudyInstanceUID="1.1", SeriesInstanceUID="1.1.1", SOPInstanceUID="1.1.1.1", PatientName="Ada^A")
+BOB = instance(StudyInstanceUID="1.2", SeriesInstanceUID="1.2.1", SOPInstanceUID="1.2.1.1", PatientName="Bob^B")
+ADA_AGAIN = instance(StudyInstanceUID="1.1", SeriesInstanceUID="1.1.2", SOPInstanceUID="1.1.2.1", PatientName="Ada^New")
+REPLACED = instance(StudyInstanceUID="1.1", SeriesInstanceUID="1.1.1", SOPInstanceUID="1.1.1.1", PatientName="Ada^Put")
+
+
+def put(service: Service) -> None:
+    body, content_type = multipart(REPLACED)
+    assert service.owner.put(f"{service.v2}/studies", data=body, headers=JSON | {"Content-Type": content_type}).ok
+
+
+def control(method: str, path: str, **body: object) -> Callable[[Service], None]:
+    def change(service: Service) -> None:
+        assert requests.request(method, f"{service.url}/_emulator/{path}", json=body or None, timeout=60).ok
+
+    return change
+
+
+CHANGES: dict[str, Callable[[Service], object]] = {
+    "another study": lambda service: service.store(instance(PatientName="Ada^Third")),
+    "more of a study": lambda service: service.store(ADA_AGAIN),
+    "another version": put,
+    "a bulk update": lambda service: update(service, ADA, changes=person("Ada^Updated")),
+    "an instance deleted": lambda service: service.owner.delete(f"{service.v2}/{path(ADA)}"),
+    "reset": control("POST", "reset"),
+    "back to a snapshot": control("POST", "snapshots/empty/restore"),
+}
+
+
+@pytest.fixture
+def stored(service: Service) -> Iterator[Service]:
+    control("POST", "snapshots", name="empty")(service)
+    service.store(ADA, BOB)
+    yield service
+    control("DELETE", "snapshots/empty")(service)
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
+def test_what_has_changed_is_seen_at_once(stored: Service, change: Callable[[Service], object]) -> None:
+    before = answers(stored)
+    assert answers(stored) == before == forgetful(stored)
+    change(stored)
+    after = answers(stored)
+    assert after == answers(stored) == forgetful(stored)
+    assert after != before
+
+
+def test_a_row_is_written_once_until_something_changes(stored: Service) -> None:
+    with mock.patch.object(archive_query, "rows", wraps=archive_query.rows) as written:
+        assert answers(stored) == answers(stored)
+        assert written.call_count == KINDS
+        stored.store(ADA_AGAIN)
+        answers(stored)
+        assert written.call_count == 2 * KINDS
+
+
+def test_not_more_is_remembered_than_a_bound(stored: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archive_query, "MOST_TEXT", 1000)
+    texts, query = RowTexts(1), Query("study", 1)
+    for key in range(20):
+        texts.add(query, [key], ["x" * 300])
+        assert sum(len(text) for known in texts._texts.values() for text in known.values()) <= 1000
+    assert answers(stored) == forgetful(stored)
+
+
+def test_a_new_tag_is_known_at_once(stored: Service) -> None:
+    url = f"{stored.v2}/studies?StationName=x"
+    assert stored.owner.get(url, headers=JSON).status_code == 400
+    add_tags(stored, tag("StationName", "Study"))
+    assert stored.owner.get(url, headers=JSON).status_code == 204
+    stored.owner.delete(f"{stored.v2}/extendedquerytags/StationName")
+    assert stored.owner.get(url, headers=JSON).status_code == 400
+
+
+@pytest.mark.parametrize("steps", [0, archive_index.FEW_STEPS])
+def test_what_takes_long_is_left_to_a_thread(stored: Service, steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And is answered all the same."""
+    stored.store(*(instance(StudyInstanceUID=f"1.3.{number}", PatientName="Many") for number in range(100)))
+    monkeypatch.setattr(archive_index, "FEW_STEPS", steps)
+    with mock.patch.object(api, "run_blocking", wraps=api.run_blocking) as in_a_thread:
+        response = stored.owner.get(f"{stored.v2}/studies?PatientName=many&limit=100", headers=JSON)
+    assert len(json.loads(response.text)) == 100
+    assert in_a_thread.call_count == (0 if steps else 1)
+
+
+def test_a_search_that_was_broken_off_leaves_nothing_behind(tmp_path: Path) -> None:
+    endless = "WITH RECURSIVE number(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number) SELECT MAX(n) FROM number"
+    index = Index(tmp_path / "index.db")
+    try:
+        for _ in range(3):
+            with pytest.raises(TooLong), index.briefly() as reader:
+                reader.execute(endless).fetchall()
+            assert not index.reader.in_transaction
+            count = index.reader.execute(endless.replace("FROM number)", "FROM number WHERE n < 99999)")).fetchone()[0]
+            assert count == 99_999
+        with pytest.raises(sqlite3.OperationalError, match="no such table"), index.briefly() as reader:
+            reader.execute("SELECT * FROM absent")
+        for _ in range(30_000):  # small ones, whose steps add up
+            with index.briefly() as reader:
+                reader.execute("SELECT 1").fetchall()
+    finally:
+        index.close()
