@@ -15,7 +15,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -50,6 +50,9 @@ class Sizes:
 
 
 QUICK = Sizes(images=4, frames=10, studies=20, instances_of_metadata=20)
+
+
+DATE_OF_NONE = "20201215"  # on which no study of the archive was made
 
 
 def month_of(index: int) -> str:
@@ -116,17 +119,27 @@ class Contents:
 
     def store(self, server: servers.Server, what: str) -> None:
         """Store `what` in `server`, unless it is there already."""
-        if server.name == BARE or not what or (server.name, what) in self.stored:
+        if what and (server.name, what) not in self.stored:
+            self.send(server, self.uploads(what))
+            self.stored.add((server.name, what))
+
+    def change(self, server: servers.Server) -> None:
+        """Store a study more, so that no server can send what it has kept of an answer."""
+        upload = Upload(self.small, 1)
+        upload.name(files.series_of(1), DATE_OF_NONE)
+        self.send(server, [upload.body])
+
+    def send(self, server: servers.Server, bodies: Iterable[bytearray]) -> None:
+        if server.name == BARE:
             return
         connection = Connection(server.address)
         headers = server.sign_in()
-        for body in self.uploads(what):
+        for body in bodies:
             exchange = stow(body)
             answer = connection.exchange(exchange.head(server.root, headers), body, keep=True)
             if answer.status != 200:
                 raise WrongAnswer(f"cannot store: status {answer.status}, {answer.body[:300]!r}")
         connection.close()
-        self.stored.add((server.name, what))
 
 
 File = Callable[[Contents], bytes]
@@ -168,6 +181,16 @@ def gets(accept: str, paths: Callable[[Contents], list[str]]) -> Requests:
 
 def metadata_never_asked_for(contents: Contents, number: int) -> Iterator[Exchange]:
     yield Exchange("GET", f"/studies/{contents.rich_studies[number][0].study}/metadata", JSON)
+
+
+def page(contents: Contents, number: int) -> str:
+    """A tenth of all studies."""
+    limit = contents.sizes.studies // 10
+    return f"/studies?limit={limit}&offset={number * limit}"
+
+
+def each_page_once(contents: Contents, number: int) -> Iterator[Exchange]:
+    return (Exchange("GET", page(contents, number), JSON) for number in range(10))
 
 
 # ----------------------------------------------------------------------------------------------------------- checks
@@ -225,6 +248,7 @@ class Row:
     check: Check
     needs: str = ""  # what has to be stored
     clients: int = 1
+    changes: bool = False  # before each turn, whose time begins after that
 
 
 def one(contents: Contents) -> float:
@@ -269,6 +293,7 @@ ONE_INSTANCE = gets(
     ],
 )
 FINDS_ONE = finds(lambda c: 1)
+FINDS_A_TENTH = finds(lambda c: c.sizes.studies // 10)
 ONE_IMAGE = gets(FILES, lambda c: [path_of(uids) for uids in c.study])
 SENDS_AN_IMAGE = sends_files(image, lambda c: c.study, any_one=True)
 ROWS = [
@@ -302,11 +327,14 @@ ROWS = [
         "archive"),
     Row("qido-instance-8", "QIDO of an instance by UID, 8 clients", "requests/s", one, 15, ONE_INSTANCE, FINDS_ONE,
         "archive", 8),
-    Row("qido-page", "QIDO page of 100 studies among 10,000 instances", "requests/s", one, 50,
-        gets(JSON, lambda c: ["/studies?limit=100"]), finds(lambda c: min(100, c.sizes.studies)), "archive"),
-    Row("qido-dates", "QIDO of the 100 studies in a range of dates among 10,000 instances", "requests/s", one, 50,
-        gets(JSON, lambda c: ["/studies?StudyDate=20200901-20200930&limit=100"]),
-        finds(lambda c: c.sizes.studies // 10), "archive"),
+    Row("qido-page-first", "ten QIDO pages of 100 studies among 10,000 instances, once after a change", "requests/s",
+        one, 50, each_page_once, FINDS_A_TENTH, "archive", changes=True),
+    Row("qido-page", "ten QIDO pages of 100 studies among 10,000 instances, again", "requests/s", one, 50,
+        gets(JSON, lambda c: [page(c, number) for number in range(10)]), FINDS_A_TENTH, "archive"),
+    Row("qido-dates", "QIDO of the 100 studies of each month among 10,000 instances, again", "requests/s", one, 50,
+        gets(JSON, lambda c: [f"/studies?StudyDate=2020{month:02}01-2020{month:02}28&limit=100"
+                              for month in range(1, 11)]),
+        FINDS_A_TENTH, "archive"),
 ]  # fmt: skip
 
 
@@ -372,6 +400,8 @@ def measure(
             cell = cells[server.name]
             if cell.trouble:
                 continue
+            if row.changes:
+                contents.change(server)
             before = server.cpu_seconds()
             try:
                 work = partial(row.requests, contents, round_number)

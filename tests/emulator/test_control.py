@@ -6,6 +6,8 @@ from unittest import mock
 import numpy
 import pytest
 import requests
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from tests.emulator.conftest import Service
 from tests.emulator.dicom_files import instance, path
@@ -45,6 +47,17 @@ class TestRequestLog:
             assert search_status(service) == 500
         assert exchanges(service)[0]["status"] == 500
         assert exchanges(service)[0]["responseHeaders"]["connection"] == "close"
+
+    def test_an_answer_that_breaks_off_keeps_its_status(self, service: Service) -> None:
+        class Broken(Response):
+            async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+                await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"9")]})
+                raise OSError(5, "Input/output error")
+
+        service.store(instance())
+        with mock.patch("dicom_emulator.api.search.DicomJson", Broken), pytest.raises(requests.RequestException):
+            search_status(service)
+        assert exchanges(service)[-1]["status"] == 200
 
     def test_it_has_no_token(self, service: Service) -> None:
         search_status(service)
