@@ -48,6 +48,7 @@ def set_up_log(format: str) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(FORMATS[format])
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False  # no format names them
     logging.getLogger("dicom_emulator").setLevel(logging.INFO)
     logging.getLogger("pydicom").setLevel(logging.CRITICAL)  # faulty files are the clients' business
     warnings.filterwarnings("ignore", category=UserWarning)

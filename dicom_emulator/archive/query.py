@@ -38,7 +38,7 @@ INDEXED_FOR = {
 
 
 Comparable = str | int | float
-MOST_TEXT = 16 * 1024 * 1024  # characters of rows that are remembered
+MOST_TEXT = 8 * 1024 * 1024  # characters of rows that are remembered
 UIDS = dict(zip(("study", "series", "instance"), IDENTIFIERS, strict=True))  # what names a row of each level
 to_json = json.JSONEncoder(ensure_ascii=False).encode
 
@@ -165,8 +165,10 @@ class RowTexts:
     def find(self, query: Query, keys: list[int]) -> list[str] | None:
         """The texts of all rows with these keys, or None where one is missing."""
         known = self._texts.get((query.level, query.attributes), {})
-        texts = [known.get(key) for key in keys]
-        return None if None in texts else texts  # type: ignore[return-value]
+        try:
+            return [known[key] for key in keys]
+        except KeyError:
+            return None
 
     def add(self, query: Query, keys: list[int], texts: list[str]) -> None:
         self._size += sum(map(len, texts))
@@ -180,8 +182,8 @@ class RowTexts:
 def search(reader: sqlite3.Connection, query: Query, texts: RowTexts | None = None) -> list[str]:
     """The rows that match, newest first, as DICOM JSON objects."""
     chosen = selection(query.level, query.attributes)
-    where, parameters = conditions_sql(query)
-    end, parameters = f"FROM {TABLES[query.level]} WHERE {where} {chosen.page}", [*parameters, query.limit, query.offset]
+    where, values = conditions_sql(query)
+    end, parameters = f"FROM {TABLES[query.level]} WHERE {where} {chosen.page}", [*values, query.limit, query.offset]
     if texts is None or query.names_its_rows:
         return rows(reader, query, chosen, end, parameters)
     keys = [key for (key,) in reader.execute(f"SELECT {KEYS[query.level][0]} {end}", parameters)]
@@ -192,9 +194,7 @@ def search(reader: sqlite3.Connection, query: Query, texts: RowTexts | None = No
     return found
 
 
-def rows(
-    reader: sqlite3.Connection, query: Query, chosen: Selection, end: str, parameters: list[Any]
-) -> list[str]:
+def rows(reader: sqlite3.Connection, query: Query, chosen: Selection, end: str, parameters: list[Any]) -> list[str]:
     write = from_metadata if chosen.indexed is None else from_index
     found = reader.execute(f"SELECT {chosen.columns} {end}", parameters).fetchall()
     return [write(reader, row, query.level, chosen) for row in found]

@@ -17,6 +17,7 @@ from dicom_emulator.archive.query import Query, RowTexts
 from tests.emulator.conftest import Service
 from tests.emulator.dicom_files import instance, multipart, path
 from tests.emulator.operations import add_tags, person, tag, update
+
 JSON = {"Accept": "application/dicom+json"}
 
 PAGES = [
