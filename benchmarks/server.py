@@ -124,9 +124,9 @@ class Contents:
             self.stored.add((server.name, what))
 
     def change(self, server: servers.Server) -> None:
-        """Store a study more, so that no server can send what it has kept of an answer."""
-        upload = Upload(self.small, 1)
-        upload.name(files.series_of(1), DATE_OF_NONE)
+        """Store a study more, like the others, so that no server can send what it has kept of an answer."""
+        upload = Upload(self.small, 10)
+        upload.name(files.series_of(10), DATE_OF_NONE)
         self.send(server, [upload.body])
 
     def send(self, server: servers.Server, bodies: Iterable[bytearray]) -> None:
