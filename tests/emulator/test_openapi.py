@@ -20,7 +20,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 import dicom_emulator
-from dicom_emulator import limits
+from dicom_emulator import channel
 from dicom_emulator.api import openapi, parameters
 from dicom_emulator.api.openapi import yaml_lines
 from dicom_emulator.api.transaction import Resource
@@ -155,7 +155,7 @@ def test_what_any_request_may_be_answered_is_promised(target: Target, status: in
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    monkeypatch.setattr(limits, "SILENT_SECONDS", 0.1)
+    monkeypatch.setattr(channel, "SILENT_SECONDS", 0.1)
     monkeypatch.setattr(parameters, "LARGEST", 1000)
     monkeypatch.setattr(json_body, "LARGEST", 1000)
     with dicom_emulator.running(sign_in=False, max_file_size=1000) as server:
