@@ -97,6 +97,8 @@ def search_for(level: str, *answered: str) -> Transaction:
         extended = call.archive.extended_query_tags()
         query = build_query(call, level, answered, call.identifiers(), extended)
         rows = await search(call.archive, query)
+        if extended != call.archive.extended_query_tags():  # the rows may have been found by others
+            return await handler(call)
         response = DicomJson(f"[{','.join(rows)}]") if rows else Response(status_code=204)
         if extended and (erroneous := keys_with_errors(call.parameters, extended)):
             response.headers["erroneous-dicom-attributes"] = ",".join(erroneous)

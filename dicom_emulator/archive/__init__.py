@@ -177,16 +177,22 @@ class Archive:
     def extended_query_tags(self) -> list[ExtendedQueryTag]:
         """The tags that are added, read where something has changed since they were read last."""
         edition = self.index.edition  # first: what is committed meanwhile makes another one
-        if self._tags[0] != edition:
+        if edition % 2 or self._tags[0] != edition:
             self._tags = edition, extended_query_tags.extended_query_tags(self.index.reader)
         return self._tags[1]
 
     def search(self, query: Query, briefly: bool = False) -> list[str]:
         """The rows that match, newest first, as DICOM JSON objects; `briefly`: raises TooLong."""
-        edition = self.index.edition  # first, as above
-        if self._texts.edition != edition:
-            self._texts = RowTexts(edition)
-        texts = self._texts
+        edition = self.index.edition
+
+        def texts() -> RowTexts | None:
+            """Those of the state that was read since, if it was no other than that of `edition`."""
+            if edition % 2 or self.index.edition != edition:
+                return None
+            if self._texts.edition != edition:
+                self._texts = RowTexts(edition)
+            return self._texts
+
         with self.index.briefly() if briefly else self.index.one_moment() as reader:
             return search(reader, query, texts)
 

@@ -59,7 +59,7 @@ class Index:
         self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
         self._writing = threading.Lock()
-        self.edition = 0  # another number after each change, before whoever made it goes on
+        self.edition = 0  # another number after each change; an odd one while it becomes visible
         try:
             self._writer = self._connect()
             bring_up_to_date(self._writer)
@@ -111,22 +111,26 @@ class Index:
             self._writer.execute("BEGIN IMMEDIATE")
             try:
                 yield self._writer
-                self._writer.execute("COMMIT")
+                with self._changing():
+                    self._writer.execute("COMMIT")
             except BaseException:
                 if self._writer.in_transaction:
                     self._writer.execute("ROLLBACK")
                 raise
-            finally:
-                self.edition += 1
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        self.edition += 1
+        try:
+            yield
+        finally:
+            self.edition += 1
 
     @contextmanager
     def alone(self) -> Iterator[sqlite3.Connection]:
         """The writing connection outside of a transaction, while nobody else writes."""
-        with self._writing:
-            try:
-                yield self._writer
-            finally:
-                self.edition += 1
+        with self._writing, self._changing():
+            yield self._writer
 
     def close(self) -> None:
         for connection in self._connections:

@@ -155,7 +155,7 @@ def selection(level: str, attributes: frozenset[int]) -> Selection:
 class RowTexts:
     """Rows that were found, as text, for as long as nothing changes: whoever looks at a page looks at it again.
 
-    `edition`: of the index, before it was read for any of them.
+    `edition`: of the index, the same before and after their keys were read.
     """
 
     edition: int
@@ -179,18 +179,20 @@ class RowTexts:
         self._texts.setdefault((query.level, query.attributes), {}).update(zip(keys, texts, strict=True))
 
 
-def search(reader: sqlite3.Connection, query: Query, texts: RowTexts | None = None) -> list[str]:
-    """The rows that match, newest first, as DICOM JSON objects."""
+def search(reader: sqlite3.Connection, query: Query, texts: Callable[[], RowTexts | None] = lambda: None) -> list[str]:
+    """The rows that match, newest first, as DICOM JSON objects. `texts` is asked once their keys are read."""
     chosen = selection(query.level, query.attributes)
     where, values = conditions_sql(query)
     end, parameters = f"FROM {TABLES[query.level]} WHERE {where} {chosen.page}", [*values, query.limit, query.offset]
-    if texts is None or query.names_its_rows:
+    if query.names_its_rows:
         return rows(reader, query, chosen, end, parameters)
     keys = [key for (key,) in reader.execute(f"SELECT {KEYS[query.level][0]} {end}", parameters)]
-    found = texts.find(query, keys)
+    known = texts()
+    found = known.find(query, keys) if known else None
     if found is None:
         found = rows(reader, query, chosen, end, parameters)
-        texts.add(query, keys, found)
+        if known:
+            known.add(query, keys, found)
     return found
 
 

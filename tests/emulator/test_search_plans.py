@@ -23,7 +23,7 @@ def plan(index: Index, query: Query) -> list[str]:
     index.reader.set_trace_callback(statements.append)
     search(index.reader, query)
     index.reader.set_trace_callback(None)
-    (statement,) = statements
+    statement = statements[-1]
     return [row["detail"] for row in index.reader.execute(f"EXPLAIN QUERY PLAN {statement}")]
 
 
