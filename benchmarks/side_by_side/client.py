@@ -2,6 +2,7 @@
 
 import multiprocessing
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -10,6 +11,8 @@ from typing import Any
 
 BUFFER = 1 << 20  # bytes; one buffer for a connection, used again for each answer
 TIMEOUT = 300  # seconds without a byte
+# What is only counted need not be copied, which would take the client longer than it takes a server to send it.
+UNREAD = socket.MSG_TRUNC if sys.platform == "linux" else 0
 
 Body = bytes | bytearray | memoryview
 
@@ -114,6 +117,9 @@ class Connection:
                 kept += self.view[self.start : self.start + taken]
             self.start += taken
             length -= taken
+            if kept is None:
+                while length:
+                    length -= self.receive(self.view[:length], UNREAD)
             if not length:
                 return
             self.start, self.end = 0, self.receive(self.view)
@@ -125,12 +131,12 @@ class Connection:
             if kept is not None:
                 kept += self.view[self.start : self.end]
             length += self.end - self.start
-            self.start, self.end = 0, self.socket.recv_into(self.view)
+            self.start, self.end = 0, self.socket.recv_into(self.view, 0, 0 if kept is not None else UNREAD)
             if not self.end:
                 return length
 
-    def receive(self, place: memoryview) -> int:
-        number = self.socket.recv_into(place)
+    def receive(self, place: memoryview, flags: int = 0) -> int:
+        number = self.socket.recv_into(place, 0, flags)
         if not number:
             raise WrongAnswer("the server hung up")
         return number

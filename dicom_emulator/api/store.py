@@ -1,5 +1,6 @@
 """STOW-RS: POST and PUT /studies and /studies/{study} (PS3.18 §10.5; conformance statement, Store)."""
 
+import asyncio
 import json
 from typing import Any, AsyncIterator, Callable
 
@@ -89,8 +90,7 @@ async def receive_single(call: Call) -> list[SpooledPart]:
     limit = call.service.settings.max_file_size
     part = SpooledPart(call.archive.files.new_incoming, limit)
     try:
-        async for chunks in pieces(call.request):
-            await run_blocking(each, part.write, chunks)
+        await take_body(call.request, part.write)
         part.end(in_memory=True)
     except BaseException as error:
         await run_blocking(give_up, [part])
@@ -107,8 +107,7 @@ async def receive_multipart(call: Call, boundary: str, root_type: str) -> list[S
         if call.service.settings.strict:
             root_type = ""  # lends no part its type
         spooler = PartSpooler(boundary, "application/dicom", root_type, call.archive.files.new_incoming, limit)
-        async for chunks in pieces(call.request):
-            await run_blocking(each, spooler.feed, chunks)
+        await take_body(call.request, spooler.feed)
         return spooler.finish()
     except BaseException as error:
         if spooler:
@@ -121,6 +120,22 @@ async def receive_multipart(call: Call, boundary: str, root_type: str) -> list[S
             raise part_without_type() from None
         if isinstance(error, WrongPartType):
             raise UnsupportedMediaType.of(str(error)) from None
+        raise
+
+
+async def take_body(request: Request, take: Callable[[bytes], None]) -> None:
+    """Give the body to `take`, which blocks. While a thread takes one piece, the next one arrives."""
+    taking: asyncio.Future[None] | None = None
+    try:
+        async for chunks in pieces(request):
+            if taking:
+                await taking
+            taking = asyncio.ensure_future(run_blocking(each, take, chunks))
+        if taking:
+            await taking
+    except BaseException:
+        if taking:  # it must not write any more when what has arrived is removed
+            await asyncio.gather(taking, return_exceptions=True)
         raise
 
 
