@@ -177,6 +177,7 @@ class Plan:
     def lines(self, name: str, there: list[str]) -> list[str]:
         """What is going to happen on the service `name`, for somebody to say yes to. `there` is there now."""
         tags = ", ".join(sorted(each.partition("/")[2] for each in self.tags))
+        studies = "1 study" if len(self.studies) == 1 else f"{len(self.studies)} studies"
         stays = [f"{self.work_items} work items, which the service has no way to delete"] * bool(self.work_items)
         stays += ["the events of all this in its change feed"]
         if os.environ.get("DICOM_EXPORT_CONTAINER"):
@@ -184,7 +185,7 @@ class Plan:
         return [
             f"To {name} go about {self.requests:,} requests with {self.bytes / 1e6:.1f} MB.",
             *([f"  deleted first, since it is there: {some(there)}"] if there else []),
-            f"  stored, changed, and deleted again: {len(self.studies)} studies of the course"
+            f"  stored, changed, and deleted again: {studies} of the course"
             + "; none is there now" * (not there),
             *([f"  added and deleted again: the extended query tags {tags}"] * bool(tags)),
             f"  stays there: {'; '.join(stays)}",
