@@ -6,8 +6,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tests.licences import LOCKS
+
 ROOT = Path(__file__).parents[1]
-LOCKS = ["requirements.txt", "docs/requirements.txt", "tests/requirements.txt"]
 SOUND, VULNERABLE, NOT_ASKED = 0, 1, 2
 OFFLINE = (
     "Not audited: the service that lists vulnerabilities cannot be reached, or knows none of these packages. Is this "
