@@ -1,12 +1,18 @@
 """Store: the parts of a multipart request (conformance statement, Store; RFC 2387)."""
 
+import asyncio
 import secrets
+import threading
+import time
+from collections.abc import AsyncIterator
 from itertools import count
 from pathlib import Path
 from typing import Callable
 
 import pytest
+from starlette.requests import ClientDisconnect
 
+from dicom_emulator.api.store import PIECE, take_body
 from dicom_emulator.wire.multipart import MOST_IN_MEMORY, SMALL, PartSpooler
 from tests.emulator.conftest import Service
 from tests.emulator.dicom_files import instance, multipart, raw_dataset, raw_instance, uids
@@ -357,3 +363,39 @@ def test_private_attributes_of_implicit_vr_are_not_in_the_metadata(service: Serv
     explicit = post(service, raw_instance(private), "application/dicom", version)
     assert "00091001" not in metadata(service, stored(implicit)[0])
     assert metadata(service, stored(explicit)[0])["00091001"] == {"vr": "IS", "Value": [12]}
+
+
+def test_the_next_piece_arrives_while_a_thread_takes_one() -> None:
+    arrived, taken = threading.Event(), list[bool]()
+
+    class Request:
+        async def stream(self) -> AsyncIterator[bytes]:
+            yield bytes(PIECE)
+            arrived.set()
+            yield bytes(PIECE)
+
+    asyncio.run(take_body(Request(), lambda chunk: taken.append(arrived.wait(10))))
+    assert taken == [True, True]
+
+
+def test_nothing_is_written_any_more_once_a_request_is_given_up() -> None:
+    began, order = threading.Event(), list[str]()
+
+    def take(chunk: bytes) -> None:
+        began.set()
+        time.sleep(0.2)
+        order.append("taken")
+
+    class Request:
+        async def stream(self) -> AsyncIterator[bytes]:
+            yield bytes(PIECE)
+            await asyncio.to_thread(began.wait, 10)
+            raise ClientDisconnect
+
+    async def receive() -> None:
+        with pytest.raises(ClientDisconnect):
+            await take_body(Request(), take)
+        order.append("given up")
+
+    asyncio.run(receive())
+    assert order == ["taken", "given up"]
