@@ -129,25 +129,33 @@ class Selection:
     @cached_property
     def writers(self) -> list[tuple[str, Callable[[str], str]]]:
         """For each attribute of the index the text before its value, and what writes the value."""
-        return [
-            (f'"{hex_tag(each.tag)}": {{"vr": "{each.vr}", "Value": [', name_json if each.vr == "PN" else quoted)
-            for each in self.indexed or ()
-        ]
+        return [(start_of(each), name_json if each.vr == "PN" else quoted) for each in self.indexed or ()]
+
+    @cached_property
+    def template(self) -> str:
+        """The text of a row that has all attributes of the index, to be filled with plain values."""
+        forms = [(start_of(each), '{"Alphabetic": "%s"}' if each.vr == "PN" else '"%s"') for each in self.indexed or ()]
+        return f"{{{', '.join(f'{start}{form}]}}' for start, form in forms)}}}"
+
+
+def start_of(attribute: Attribute) -> str:
+    return f'"{hex_tag(attribute.tag)}": {{"vr": "{attribute.vr}", "Value": ['
 
 
 @lru_cache(maxsize=256)  # clients ask for few different sets
 def selection(level: str, attributes: frozenset[int]) -> Selection:
     is_indexed = attributes <= INDEXED_FOR[level]
     indexed = tuple(CORE[tag] for tag in sorted(attributes & CORE.keys())) if is_indexed else None
-    columns = KEYS[level] + [f"{attribute.level}.{attribute.keyword}" for attribute in indexed or ()]
     levels = {"study", level} if is_indexed else {level}
+    computed = tuple(tag for tag in sorted(attributes & COMPUTED.keys()) if COMPUTED[tag] in levels)
+    keys = [] if indexed and not computed else KEYS[level]
     return Selection(
-        ", ".join(columns),
+        ", ".join(keys + [f"{attribute.level}.{attribute.keyword}" for attribute in indexed or ()]),
         f"ORDER BY {KEYS[level][0]} DESC LIMIT ? OFFSET ?",
-        len(KEYS[level]),
+        len(keys),
         indexed,
         tuple(map(hex_tag, sorted(attributes))),
-        tuple(tag for tag in sorted(attributes & COMPUTED.keys()) if COMPUTED[tag] in levels),
+        computed,
     )
 
 
@@ -267,13 +275,21 @@ def from_index(reader: sqlite3.Connection, row: sqlite3.Row, level: str, chosen:
 
     Put together as text, since json.dumps takes several times as long.
     """
-    values = zip(chosen.writers, row[chosen.keys :], strict=True)
-    elements = [f"{start}{write(value)}]}}" for (start, write), value in values if value]
+    values = row[chosen.keys :]
+    if not chosen.computed and all(values) and is_plain("".join(values)):
+        return chosen.template % values
+    columns = zip(chosen.writers, values, strict=True)
+    elements = [f"{start}{write(value)}]}}" for (start, write), value in columns if value]
     if chosen.computed:
         gathered = computed(reader, row, chosen.computed)
         elements += [f'"{tag}": {to_json(element)}' for tag, element in gathered.items()]
         elements.sort()
     return f"{{{', '.join(elements)}}}"
+
+
+def is_plain(text: str) -> bool:
+    """Whether JSON has the text as it is, and a person name of it one group."""
+    return len(quoted(text)) == len(text) + 2 and "=" not in text
 
 
 def name_json(text: str) -> str:
