@@ -4,9 +4,9 @@ import json
 import re
 import sqlite3
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from json.encoder import encode_basestring as quoted
 from typing import Any
 
@@ -126,21 +126,6 @@ class Selection:
     tags: tuple[str, ...]  # of the attributes, in ascending order
     computed: tuple[int, ...]
 
-    @cached_property
-    def writers(self) -> list[tuple[str, Callable[[str], str]]]:
-        """For each attribute of the index the text before its value, and what writes the value."""
-        return [(start_of(each), name_json if each.vr == "PN" else quoted) for each in self.indexed or ()]
-
-    @cached_property
-    def template(self) -> str:
-        """The text of a row that has all attributes of the index, to be filled with plain values."""
-        forms = [(start_of(each), '{"Alphabetic": "%s"}' if each.vr == "PN" else '"%s"') for each in self.indexed or ()]
-        return f"{{{', '.join(f'{start}{form}]}}' for start, form in forms)}}}"
-
-
-def start_of(attribute: Attribute) -> str:
-    return f'"{hex_tag(attribute.tag)}": {{"vr": "{attribute.vr}", "Value": ['
-
 
 @lru_cache(maxsize=256)  # clients ask for few different sets
 def selection(level: str, attributes: frozenset[int]) -> Selection:
@@ -160,54 +145,39 @@ def selection(level: str, attributes: frozenset[int]) -> Selection:
 
 
 @dataclass
-class RowTexts:
-    """Rows that were found, as text, for as long as nothing changes: whoever looks at a page looks at it again.
+class Found:
+    """What searches have found, for as long as nothing changes: whoever looks at a page looks at it again.
 
-    `edition`: of the index, the same before and after their keys were read.
+    `edition`: of the index, before the rows were read; an even one.
     """
 
     edition: int
-    _texts: dict[tuple[str, frozenset[int]], dict[int, str]] = field(default_factory=dict)  # by kind and key
+    _rows: dict[Query, list[str]] = field(default_factory=dict)
     _size: int = 0
 
-    def find(self, query: Query, keys: list[int]) -> list[str] | None:
-        """The texts of all rows with these keys, or None where one is missing."""
-        known = self._texts.get((query.level, query.attributes), {})
-        try:
-            return [known[key] for key in keys]
-        except KeyError:
-            return None
+    def find(self, query: Query) -> list[str] | None:
+        return self._rows.get(query)
 
-    def add(self, query: Query, keys: list[int], texts: list[str]) -> None:
-        self._size += sum(map(len, texts))
+    def add(self, query: Query, rows: list[str]) -> None:
+        self._size += sum(map(len, rows))
         if self._size > MOST_TEXT:
-            self._texts.clear()
+            self._rows.clear()
             self._size = 0
             return
-        self._texts.setdefault((query.level, query.attributes), {}).update(zip(keys, texts, strict=True))
+        self._rows[query] = rows
 
 
-def search(reader: sqlite3.Connection, query: Query, texts: Callable[[], RowTexts | None] = lambda: None) -> list[str]:
-    """The rows that match, newest first, as DICOM JSON objects. `texts` is asked once their keys are read."""
+def search(reader: sqlite3.Connection, query: Query) -> list[str]:
+    """The rows that match, newest first, as DICOM JSON objects."""
     chosen = selection(query.level, query.attributes)
     where, values = conditions_sql(query)
-    end, parameters = f"FROM {TABLES[query.level]} WHERE {where} {chosen.page}", [*values, query.limit, query.offset]
-    if query.names_its_rows:
-        return rows(reader, query, chosen, end, parameters)
-    keys = [key for (key,) in reader.execute(f"SELECT {KEYS[query.level][0]} {end}", parameters)]
-    known = texts()
-    found = known.find(query, keys) if known else None
-    if found is None:
-        found = rows(reader, query, chosen, end, parameters)
-        if known:
-            known.add(query, keys, found)
-    return found
-
-
-def rows(reader: sqlite3.Connection, query: Query, chosen: Selection, end: str, parameters: list[Any]) -> list[str]:
-    write = from_metadata if chosen.indexed is None else from_index
-    found = reader.execute(f"SELECT {chosen.columns} {end}", parameters).fetchall()
-    return [write(reader, row, query.level, chosen) for row in found]
+    found = reader.execute(
+        f"SELECT {chosen.columns} FROM {TABLES[query.level]} WHERE {where} {chosen.page}",
+        [*values, query.limit, query.offset],
+    ).fetchall()
+    if chosen.indexed is None:
+        return [from_metadata(reader, row, query.level, chosen) for row in found]
+    return from_index(reader, found, chosen.indexed, chosen)
 
 
 TABLES = {
@@ -270,30 +240,36 @@ def comparison(condition: Condition, column: str) -> tuple[str, list[Any]]:
     return (f"fuzzy_match({column}, ?)" if condition.fuzzy else f"{column} = ?"), [condition.value]
 
 
-def from_index(reader: sqlite3.Connection, row: sqlite3.Row, level: str, chosen: Selection) -> str:
-    """A row from the columns of the index behind the keys: what was never set, or is empty, is absent.
+def from_index(
+    reader: sqlite3.Connection, found: list[sqlite3.Row], indexed: tuple[Attribute, ...], chosen: Selection
+) -> list[str]:
+    """Rows from the columns of the index behind the keys: what was never set, or is empty, is absent.
 
-    Put together as text, since json.dumps takes several times as long.
+    Put together as text, since json.dumps takes several times as long; and a column at a time, since some rows lack
+    what others have, but each column is written in one way.
     """
-    values = row[chosen.keys :]
-    if not chosen.computed and all(values) and is_plain("".join(values)):
-        return chosen.template % values
-    columns = zip(chosen.writers, values, strict=True)
-    elements = [f"{start}{write(value)}]}}" for (start, write), value in columns if value]
+    columns = list(zip(*found, strict=True))[chosen.keys :]
+    elements = {
+        attribute.tag: elements_of(attribute, column)
+        for attribute, column in zip(indexed, columns, strict=bool(found))
+        if any(column)
+    }
     if chosen.computed:
-        gathered = computed(reader, row, chosen.computed)
-        elements += [f'"{tag}": {to_json(element)}' for tag, element in gathered.items()]
-        elements.sort()
-    return f"{{{', '.join(elements)}}}"
+        gathered = [computed(reader, row, chosen.computed) for row in found]
+        for tag in chosen.computed:
+            elements[tag] = [f'"{hex_tag(tag)}": {to_json(each[hex_tag(tag)])}' for each in gathered]
+    in_order = [elements[tag] for tag in sorted(elements)] or [[""] * len(found)]
+    return [f"{{{', '.join(filter(None, row))}}}" for row in zip(*in_order, strict=True)]
 
 
-def is_plain(text: str) -> bool:
-    """Whether JSON has the text as it is, and a person name of it one group."""
-    return len(quoted(text)) == len(text) + 2 and "=" not in text
-
-
-def name_json(text: str) -> str:
-    return to_json(name_groups(text)) if "=" in text else f'{{"Alphabetic": {quoted(text)}}}'
+def elements_of(attribute: Attribute, values: Sequence[str | None]) -> list[str]:
+    """The elements of an attribute, "" where the value is absent."""
+    start, end = f'"{hex_tag(attribute.tag)}": {{"vr": "{attribute.vr}", "Value": [', "]}"
+    if attribute.vr == "PN":
+        if "=" in "".join(filter(None, values)):
+            return [f"{start}{to_json(name_groups(value))}{end}" if value else "" for value in values]
+        start, end = start + '{"Alphabetic": ', "}" + end
+    return [f"{start}{quoted(value)}{end}" if value else "" for value in values]
 
 
 def from_metadata(reader: sqlite3.Connection, row: sqlite3.Row, level: str, chosen: Selection) -> str:

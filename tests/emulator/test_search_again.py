@@ -1,19 +1,21 @@
-"""A search that is repeated: rows are remembered as text until something changes, and threads are for what takes long."""
+"""A search that is repeated: what it finds is remembered until something changes; threads are for what takes long."""
 
 import json
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from unittest import mock
 
 import pytest
 import requests
 
+from dicom_emulator import archive
 from dicom_emulator.api import search as api
 from dicom_emulator.archive import index as archive_index
 from dicom_emulator.archive import query as archive_query
 from dicom_emulator.archive.index import Index, TooLong
-from dicom_emulator.archive.query import Query, RowTexts
+from dicom_emulator.archive.query import Found, Query
 from tests.emulator.conftest import Service
 from tests.emulator.dicom_files import instance, multipart, path
 from tests.emulator.operations import add_tags, person, tag, update
@@ -25,7 +27,6 @@ PAGES = [
     "studies?includefield=all", "studies?includefield=NumberOfStudyRelatedInstances,ModalitiesInStudy",
     "series?includefield=00201209", "studies?PatientName=ada&fuzzymatching=true",
 ]  # fmt: skip
-KINDS = 6  # of rows: the pages that only choose among the studies have those of the first
 
 
 def answers(service: Service) -> list[str]:
@@ -34,7 +35,7 @@ def answers(service: Service) -> list[str]:
 
 def forgetful(service: Service) -> list[str]:
     """The answers of an emulator that looks everything up."""
-    with mock.patch.object(RowTexts, "find", return_value=None):
+    with mock.patch.object(Found, "find", return_value=None):
         return answers(service)
 
 
@@ -85,21 +86,51 @@ def test_what_has_changed_is_seen_at_once(stored: Service, change: Callable[[Ser
     assert after != before
 
 
-def test_a_row_is_written_once_until_something_changes(stored: Service) -> None:
-    with mock.patch.object(archive_query, "rows", wraps=archive_query.rows) as written:
+def test_a_page_is_looked_up_once_until_something_changes(stored: Service) -> None:
+    with mock.patch.object(archive, "search", wraps=archive.search) as looked_up:
         assert answers(stored) == answers(stored)
-        assert written.call_count == KINDS
+        assert looked_up.call_count == len(PAGES)
         stored.store(ADA_AGAIN)
         answers(stored)
-        assert written.call_count == 2 * KINDS
+        assert looked_up.call_count == 2 * len(PAGES)
+
+
+def test_what_names_its_rows_is_found_at_once_and_not_remembered(stored: Service) -> None:
+    with mock.patch.object(archive, "search", wraps=archive.search) as looked_up:
+        for _ in range(2):
+            assert stored.owner.get(f"{stored.v2}/studies?StudyInstanceUID=1.1", headers=JSON).ok
+    assert looked_up.call_count == 2
+
+
+ONE_MORE = "INSERT INTO study (partition_key, StudyInstanceUID) VALUES (1, '1.2')"
+
+
+def test_what_was_read_before_a_change_is_not_remembered_after_it(tmp_path: Path) -> None:
+    def before_a_change(reader: sqlite3.Connection, query: Query) -> list[str]:
+        rows = archive_query.search(reader, query)
+        with kept.index.transaction() as writer:
+            writer.execute(ONE_MORE)
+        return rows
+
+    with closing(archive.Archive(tmp_path)) as kept:
+        with mock.patch.object(archive, "search", before_a_change):
+            assert kept.search(Query("study", 1)) == []
+        assert len(kept.search(Query("study", 1))) == 1
+
+
+def test_nothing_is_remembered_while_a_change_becomes_visible(tmp_path: Path) -> None:
+    with closing(archive.Archive(tmp_path)) as kept, kept.index.alone() as writer:
+        assert kept.search(Query("study", 1)) == []
+        writer.execute(ONE_MORE)
+        assert len(kept.search(Query("study", 1))) == 1
 
 
 def test_not_more_is_remembered_than_a_bound(stored: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archive_query, "MOST_TEXT", 1000)
-    texts, query = RowTexts(1), Query("study", 1)
-    for key in range(20):
-        texts.add(query, [key], ["x" * 300])
-        assert sum(len(text) for known in texts._texts.values() for text in known.values()) <= 1000
+    found = Found(1)
+    for offset in range(20):
+        found.add(Query("study", 1, offset=offset), ["x" * 300])
+        assert sum(len(text) for rows in found._rows.values() for text in rows) <= 1000
     assert answers(stored) == forgetful(stored)
 
 
