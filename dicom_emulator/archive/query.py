@@ -39,6 +39,7 @@ INDEXED_FOR = {
 
 Comparable = str | int | float
 MOST_TEXT = 8 * 1024 * 1024  # characters of rows that are remembered
+MOST_SEARCHES = 1000  # that are remembered; those that find nothing have no text
 UIDS = dict(zip(("study", "series", "instance"), IDENTIFIERS, strict=True))  # what names a row of each level
 to_json = json.JSONEncoder(ensure_ascii=False).encode
 
@@ -160,7 +161,7 @@ class Found:
 
     def add(self, query: Query, rows: list[str]) -> None:
         self._size += sum(map(len, rows))
-        if self._size > MOST_TEXT:
+        if self._size > MOST_TEXT or len(self._rows) == MOST_SEARCHES:
             self._rows.clear()
             self._size = 0
             return

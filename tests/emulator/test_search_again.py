@@ -125,12 +125,15 @@ def test_nothing_is_remembered_while_a_change_becomes_visible(tmp_path: Path) ->
         assert len(kept.search(Query("study", 1))) == 1
 
 
-def test_not_more_is_remembered_than_a_bound(stored: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archive_query, "MOST_TEXT", 1000)
+@pytest.mark.parametrize(("bound", "most", "rows"), [("MOST_TEXT", 1000, ["x" * 300]), ("MOST_SEARCHES", 3, [])])
+def test_not_more_is_remembered_than_a_bound(
+    stored: Service, monkeypatch: pytest.MonkeyPatch, bound: str, most: int, rows: list[str]
+) -> None:
+    monkeypatch.setattr(archive_query, bound, most)
     found = Found(1)
     for offset in range(20):
-        found.add(Query("study", 1, offset=offset), ["x" * 300])
-        assert sum(len(text) for rows in found._rows.values() for text in rows) <= 1000
+        found.add(Query("study", 1, offset=offset), rows)
+        assert len(found._rows) <= 3
     assert answers(stored) == forgetful(stored)
 
 
