@@ -28,6 +28,7 @@ DICOM = "application/dicom"
 EXPLICIT_VR_LITTLE_ENDIAN = b"1.2.840.10008.1.2.1"
 CHUNK = 64 * 1024  # bytes; no piece that iter_content() gives is bigger
 BLOCK = 256 * 1024  # bytes read, sent or written at a time: fewer calls, and it still fits the processor's cache
+LARGE_BLOCK = 2 * 1024 * 1024  # bytes; in a long reply the saved calls outweigh what the fresh memory costs
 LONGEST_PREAMBLE = 16 * 1024  # bytes; text before the first boundary is allowed, though nobody sends much
 
 File = bytes | str | os.PathLike[str] | BinaryIO
@@ -101,21 +102,25 @@ class OutgoingPart:
     size: int
     start: int = 0
 
-    def pieces(self) -> Iterator[bytes | memoryview]:
-        """The bytes, a block at a time. Raises MultipartError when the file is no longer as long as it was."""
+    def pieces(self, first: int = BLOCK) -> Iterator[bytes | memoryview]:
+        """The bytes, a block at a time; of a file, `first` bytes before that.
+
+        Raises MultipartError when the file is no longer as long as it was.
+        """
         if isinstance(self.source, bytes):
             yield from slices(memoryview(self.source), BLOCK)
         elif isinstance(self.source, Path):
             with self.source.open("rb", buffering=0) as file:
-                yield from self._pieces_of(file)
+                yield from self._pieces_of(file, first)
         else:
             self.source.seek(self.start)
-            yield from self._pieces_of(self.source)
+            yield from self._pieces_of(self.source, first)
 
-    def _pieces_of(self, file: BinaryIO | io.FileIO) -> Iterator[bytes]:
-        left = self.size
-        while piece := file.read(min(BLOCK, left)):
+    def _pieces_of(self, file: BinaryIO | io.FileIO, first: int) -> Iterator[bytes]:
+        left, most = self.size, first
+        while piece := file.read(min(most, left)):
             left -= len(piece)
+            most = BLOCK
             yield piece
         if left or file.read(1):
             raise MultipartError("a file changed its length while it was being sent: send the request again")
@@ -165,7 +170,8 @@ class MultipartRelatedStream(io.RawIOBase):
     def _all_pieces(self) -> Iterator[bytes | memoryview]:
         for part in self.parts:
             yield self._head(part)
-            yield from part.pieces()
+            # Pieces end where blocks of the body end, so that read(BLOCK) passes most of them on without a copy.
+            yield from part.pieces(BLOCK - self._position % BLOCK)
             yield b"\r\n"
         yield self._end()
 
@@ -249,9 +255,10 @@ class Part:
     `content` without a copy, for who can use a memoryview: numpy.frombuffer(part.view, "uint8").
     """
 
-    def __init__(self, headers: CaseInsensitiveDict[str], events: Iterator[Any]) -> None:
+    def __init__(self, headers: CaseInsensitiveDict[str], events: Iterator[Any], in_memory: bool = False) -> None:
         self.headers = headers
         self._events = events
+        self._in_memory = in_memory
         self._kept: bytes | memoryview | None = None
         self._state = "unread"
 
@@ -276,7 +283,7 @@ class Part:
     def view(self) -> memoryview:
         """All bytes of the part, kept. Of a body that is in memory they are not copied: they keep it there."""
         if self._kept is None:
-            self._kept = in_one(self._views())
+            self._kept = in_one(self._views(), self._in_memory)
         return memoryview(self._kept)
 
     @property
@@ -333,13 +340,17 @@ class Part:
             self._state = "passed by"
 
 
-def in_one(views: Iterator[memoryview]) -> bytes | memoryview:
-    """What the views hold, in one piece; a single one stays as it is."""
-    first, second = next(views, memoryview(b"")), next(views, None)
-    if second is None:
-        return first
+def in_one(views: Iterator[memoryview], in_memory: bool) -> bytes | memoryview:
+    """What the views hold, in one piece. A single one of a body in memory stays as it is.
+
+    Of a body that arrives it is copied, too: else a small part would keep the block that it came in.
+    """
     whole = io.BytesIO()  # grows in place, and gives away what it holds: at no time is there a second copy
-    whole.writelines([first, second])
+    if in_memory:
+        first, second = next(views, memoryview(b"")), next(views, None)
+        if second is None:
+            return first
+        whole.writelines([first, second])
     whole.writelines(views)
     return whole.getvalue()
 
@@ -358,6 +369,8 @@ def iter_parts(response: requests.Response) -> Iterator[Part]:
     application/dicom 3
     """
     boundary = boundary_of_reply(response)
+    if response._content is not False:  # requests keeps False here until the body has been read
+        return split_parts([response.content or b""], boundary, in_memory=True)
     return split_parts(arriving(response), boundary)
 
 
@@ -407,11 +420,14 @@ def boundary_of(content_type: str) -> str:
     return boundary
 
 
-def split_parts(body: Iterable[bytes], boundary: str) -> Iterator[Part]:
-    """The parts of a multipart body that arrives in pieces of any size (RFC 2046 §5.1)."""
+def split_parts(body: Iterable[bytes], boundary: str, in_memory: bool = False) -> Iterator[Part]:
+    """The parts of a multipart body that arrives in pieces of any size (RFC 2046 §5.1).
+
+    `in_memory` says that the pieces stay in memory anyway: then a part may be a view of one.
+    """
     events = parser_events(iter(body), boundary)
     for headers in events:
-        part = Part(headers, events)
+        part = Part(headers, events, in_memory)
         yield part
         part.pass_by()
 
@@ -506,12 +522,10 @@ def truncated(where: str) -> TruncatedBody:
 
 
 def arriving(response: requests.Response) -> Iterator[bytes]:
-    """The body of a response: in one piece if it has been read, else in blocks. A cut connection ends it."""
-    if response._content is not False:  # requests keeps False here until the body has been read
-        yield response.content or b""
-        return
+    """The body of a response, in blocks, which are larger the longer it is. A cut connection ends it."""
+    length = getattr(response.raw, "length_remaining", None) or 0  # unknown if the reply is chunked
     try:
-        yield from response.iter_content(BLOCK)
+        yield from response.iter_content(min(max(BLOCK, length // 32), LARGE_BLOCK))
     except (ChunkedEncodingError, ConnectionError):
         return  # the parser finds out that the closing line is missing, and says after which part
     except ContentDecodingError as problem:
