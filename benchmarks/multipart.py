@@ -6,7 +6,7 @@ into files. Four ways: `helpers`; `tutorial` (urllib3.encode_multipart_formdata,
 loopback to a process that only takes or gives bytes. Received files are written to /dev/shm.
 
 Each measurement is a process of its own that does the task once, after it has done it with a tiny body, and whose
-result is compared with the files. The ways take turns. A ratio is the median over all turns; a time is the best one.
+result is compared with the files. The ways take turns, each turn beginning with another one. A ratio is the median over all turns; a time is the best one.
 Memory is how far the peak rises above the start of the task, less what the caller keeps.
 """
 
@@ -469,7 +469,9 @@ def run(tasks: list[str], sizes: list[Size], folder: Path) -> Table:
             for turn in range(size.turns):
                 for task in tasks:
                     say(f"{size}, turn {turn + 1} of {size.turns}: {TASKS[task].title}")
-                    for way in TASKS[task].ways:
+                    ways = list(TASKS[task].ways)
+                    first = turn % len(ways)  # another one each turn: what a way leaves behind helps or harms the next
+                    for way in ways[first:] + ways[:first]:
                         table[task, size, way].append(measure(task, way, size, folder, peer.url))
     finally:
         peer.process.terminate()

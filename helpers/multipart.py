@@ -525,7 +525,7 @@ def arriving(response: requests.Response) -> Iterator[bytes]:
     """The body of a response, in blocks, which are larger the longer it is. A cut connection ends it."""
     length = getattr(response.raw, "length_remaining", None) or 0  # unknown if the reply is chunked
     try:
-        yield from response.iter_content(min(max(BLOCK, length // 32), LARGE_BLOCK))
+        yield from response.iter_content(min(max(BLOCK, length // 16), LARGE_BLOCK))
     except (ChunkedEncodingError, ConnectionError):
         return  # the parser finds out that the closing line is missing, and says after which part
     except ContentDecodingError as problem:

@@ -29,6 +29,19 @@ def test_every_cell_has_a_number_and_every_byte_is_right(small: Path, capsys: py
         assert len(cells) == 8 and all(re.match(r"\d", cell) for cell in cells), (title, body, cells)
 
 
+def test_each_way_is_the_first_of_some_turn(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+
+    def measure(task: str, way: str, *_: Any) -> multipart.Measurement:
+        done.append(way)
+        return multipart.Measurement(1, 0, True)
+
+    monkeypatch.setattr(multipart, "measure", measure)
+    assert multipart.main(["--quick", "--task", "post", "--body", "1", "--turns", "4"]) == 0
+    turns = [done[start : start + 4] for start in range(0, len(done), 4)]
+    assert len({turn[0] for turn in turns}) == 4 and all(len(set(turn)) == 4 for turn in turns)
+
+
 def lose_a_byte(case: multipart.Case) -> Any:
     """The helpers' way, but for the last byte of what they give."""
     return [view[:-1] for view in multipart.decode_helpers(case)]

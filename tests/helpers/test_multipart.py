@@ -1,6 +1,7 @@
 """multipart/related both ways, also when the bytes come in unlucky pieces."""
 
 import io
+import os
 import random
 import subprocess
 import sys
@@ -14,6 +15,8 @@ import requests_toolbelt
 from requests.structures import CaseInsensitiveDict
 
 from helpers.multipart import (
+    BLOCK,
+    LARGE_BLOCK,
     MalformedBody,
     MissingBoundary,
     MultipartError,
@@ -143,6 +146,42 @@ def test_stream_is_the_same_body_in_pieces(tmp_path: Path, size: int) -> None:
     pieces = list(iter(lambda: stream.read(size), b""))
     assert b"".join(pieces) == whole and len(stream) == len(whole)
     assert max(len(piece) for piece in pieces) <= size
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_most_blocks_of_a_file_are_passed_on_without_a_copy(tmp_path: Path, again: bool) -> None:
+    class Watched(io.FileIO):
+        def read(self, size: int = -1) -> bytes:
+            pieces.append(super().read(size))
+            return pieces[-1]
+
+    pieces: list[bytes] = []
+    (tmp_path / "a.dcm").write_bytes(os.urandom(10 * BLOCK))
+    with Watched(tmp_path / "a.dcm") as file:
+        stream = MultipartRelatedStream([b"before it", file])
+        if again:
+            stream.read(100_000)
+            stream.seek(0)
+        blocks = list(iter(lambda: stream.read(BLOCK), b""))
+    assert len(blocks) == 11 and all(any(block is piece for piece in pieces) for block in blocks[1:-1])
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_most_blocks_of_a_file_are_passed_on_without_a_copy(tmp_path: Path, again: bool) -> None:
+    class Watched(io.FileIO):
+        def read(self, size: int = -1) -> bytes:
+            pieces.append(super().read(size))
+            return pieces[-1]
+
+    pieces: list[bytes] = []
+    (tmp_path / "a.dcm").write_bytes(os.urandom(10 * BLOCK))
+    with Watched(tmp_path / "a.dcm") as file:
+        stream = MultipartRelatedStream([b"before it", file])
+        if again:
+            stream.read(100_000)
+            stream.seek(0)
+        blocks = list(iter(lambda: stream.read(BLOCK), b""))
+    assert len(blocks) == 11 and all(any(block is piece for piece in pieces) for block in blocks[1:-1])
 
 
 def test_stream_goes_back_to_its_start_and_nowhere_else(tmp_path: Path) -> None:
@@ -433,6 +472,24 @@ def test_a_cut_connection_is_a_truncated_body(server: ScriptedServer) -> None:
     assert next(parts).content == b"one"
     with pytest.raises(TruncatedBody, match="after 1 whole part"):
         next(parts).content
+
+
+@pytest.mark.parametrize(
+    ("length", "block"),
+    [(None, BLOCK), (0, BLOCK), (MEGABYTE, BLOCK), (8 * MEGABYTE, 500_000), (10_000 * MEGABYTE, LARGE_BLOCK)],
+)
+def test_the_longer_a_reply_the_larger_its_blocks(length: int | None, block: int) -> None:
+    class Raw:
+        length_remaining = length
+
+        def stream(self, size: int, decode_content: bool) -> Iterator[bytes]:
+            asked.append(size)
+            yield encode_multipart_related([b"one"], "b")[0]
+
+    asked: list[int] = []
+    response = reply_with(WADO["Content-Type"])
+    response.raw = Raw()
+    assert [part.content for part in iter_parts(response)] == [b"one"] and asked == [block]
 
 
 @pytest.mark.parametrize("how", ["saved", "passed by", "in pieces"])

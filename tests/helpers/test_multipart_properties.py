@@ -172,6 +172,15 @@ def test_a_part_of_a_reply_in_memory_is_a_view_and_no_copy() -> None:
     assert [bytes(part.view) for part in parts_of(response)] == [part.content for part in parts_of(response)]
 
 
+def test_a_part_of_a_reply_that_arrives_keeps_its_bytes_and_no_block(server: ScriptedServer) -> None:
+    contents = [b"small", bytes(1_000), bytes(300_000)]
+    body = encoded(contents)
+    server.replies = [Reply(headers={"Content-Type": f"multipart/related; boundary={BOUNDARY}"}, body=body)]
+    with requests.get(server.url, stream=True, timeout=5) as response:
+        parts = parts_of(response)
+    assert [len(part.view.obj) for part in parts] == [len(content) for content in contents]
+
+
 @pytest.mark.parametrize("length", [10, 16_000, 40_000])
 def test_a_long_preamble_is_read_or_refused_the_same_in_all_ways(length: int) -> None:
     body = b"x" * length + b"\r\n" + encoded([b"one"])
