@@ -6,8 +6,9 @@ into files. Four ways: `helpers`; `tutorial` (urllib3.encode_multipart_formdata,
 loopback to a process that only takes or gives bytes. Received files are written to /dev/shm.
 
 Each measurement is a process of its own that does the task once, after it has done it with a tiny body, and whose
-result is compared with the files. The ways take turns, each turn beginning with another one. A ratio is the median over all turns; a time is the best one.
-Memory is how far the peak rises above the start of the task, less what the caller keeps.
+result is compared with the files. The ways take turns, each turn beginning with another one. A ratio is the median over
+all turns; a time is the best one. Memory is how far the peak rises above the start of the task, less what the caller
+keeps.
 """
 
 import argparse
