@@ -166,24 +166,6 @@ def test_most_blocks_of_a_file_are_passed_on_without_a_copy(tmp_path: Path, agai
     assert len(blocks) == 11 and all(any(block is piece for piece in pieces) for block in blocks[1:-1])
 
 
-@pytest.mark.parametrize("again", [False, True])
-def test_most_blocks_of_a_file_are_passed_on_without_a_copy(tmp_path: Path, again: bool) -> None:
-    class Watched(io.FileIO):
-        def read(self, size: int = -1) -> bytes:
-            pieces.append(super().read(size))
-            return pieces[-1]
-
-    pieces: list[bytes] = []
-    (tmp_path / "a.dcm").write_bytes(os.urandom(10 * BLOCK))
-    with Watched(tmp_path / "a.dcm") as file:
-        stream = MultipartRelatedStream([b"before it", file])
-        if again:
-            stream.read(100_000)
-            stream.seek(0)
-        blocks = list(iter(lambda: stream.read(BLOCK), b""))
-    assert len(blocks) == 11 and all(any(block is piece for piece in pieces) for block in blocks[1:-1])
-
-
 def test_stream_goes_back_to_its_start_and_nowhere_else(tmp_path: Path) -> None:
     stream = stream_of_three(tmp_path)
     start = stream.read(100)
