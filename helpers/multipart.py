@@ -102,25 +102,21 @@ class OutgoingPart:
     size: int
     start: int = 0
 
-    def pieces(self, first: int = BLOCK) -> Iterator[bytes | memoryview]:
-        """The bytes, a block at a time; of a file, `first` bytes before that.
-
-        Raises MultipartError when the file is no longer as long as it was.
-        """
+    def pieces(self) -> Iterator[bytes | memoryview]:
+        """The bytes, a block at a time. Raises MultipartError when the file is no longer as long as it was."""
         if isinstance(self.source, bytes):
             yield from slices(memoryview(self.source), BLOCK)
         elif isinstance(self.source, Path):
             with self.source.open("rb", buffering=0) as file:
-                yield from self._pieces_of(file, first)
+                yield from self._pieces_of(file)
         else:
             self.source.seek(self.start)
-            yield from self._pieces_of(self.source, first)
+            yield from self._pieces_of(self.source)
 
-    def _pieces_of(self, file: BinaryIO | io.FileIO, first: int) -> Iterator[bytes]:
-        left, most = self.size, first
-        while piece := file.read(min(most, left)):
+    def _pieces_of(self, file: BinaryIO | io.FileIO) -> Iterator[bytes]:
+        left = self.size
+        while piece := file.read(min(BLOCK, left)):
             left -= len(piece)
-            most = BLOCK
             yield piece
         if left or file.read(1):
             raise MultipartError("a file changed its length while it was being sent: send the request again")
@@ -170,8 +166,7 @@ class MultipartRelatedStream(io.RawIOBase):
     def _all_pieces(self) -> Iterator[bytes | memoryview]:
         for part in self.parts:
             yield self._head(part)
-            # Pieces end where blocks of the body end, so that read(BLOCK) passes most of them on without a copy.
-            yield from part.pieces(BLOCK - self._position % BLOCK)
+            yield from part.pieces()
             yield b"\r\n"
         yield self._end()
 

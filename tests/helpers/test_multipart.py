@@ -1,7 +1,6 @@
 """multipart/related both ways, also when the bytes come in unlucky pieces."""
 
 import io
-import os
 import random
 import subprocess
 import sys
@@ -146,24 +145,6 @@ def test_stream_is_the_same_body_in_pieces(tmp_path: Path, size: int) -> None:
     pieces = list(iter(lambda: stream.read(size), b""))
     assert b"".join(pieces) == whole and len(stream) == len(whole)
     assert max(len(piece) for piece in pieces) <= size
-
-
-@pytest.mark.parametrize("again", [False, True])
-def test_most_blocks_of_a_file_are_passed_on_without_a_copy(tmp_path: Path, again: bool) -> None:
-    class Watched(io.FileIO):
-        def read(self, size: int = -1) -> bytes:
-            pieces.append(super().read(size))
-            return pieces[-1]
-
-    pieces: list[bytes] = []
-    (tmp_path / "a.dcm").write_bytes(os.urandom(10 * BLOCK))
-    with Watched(tmp_path / "a.dcm") as file:
-        stream = MultipartRelatedStream([b"before it", file])
-        if again:
-            stream.read(100_000)
-            stream.seek(0)
-        blocks = list(iter(lambda: stream.read(BLOCK), b""))
-    assert len(blocks) == 11 and all(any(block is piece for piece in pieces) for block in blocks[1:-1])
 
 
 def test_stream_goes_back_to_its_start_and_nowhere_else(tmp_path: Path) -> None:
