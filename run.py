@@ -187,7 +187,7 @@ def install(locks: list[str], fresh: bool) -> None:
         command = [uv, "pip", "install", "--python", python, "--require-hashes", "--compile-bytecode"]
     else:
         command = [python, "-m", "pip", "install", "--require-hashes"]
-    run_installer([*command, *requirements])
+    run_installer([*command, *requirements], packages_in(locks))
     # matplotlib lists the fonts of the machine when it is first imported. Better now than inside a lesson.
     say("Getting ready for the first lesson.")
     ask_venv("import matplotlib.pyplot")
@@ -205,12 +205,17 @@ def make_venv(uv: str | None) -> None:
         raise Stop(explain(done.stdout))
 
 
-def run_installer(command: list[str]) -> None:
+def packages_in(locks: list[str]) -> int:
+    """How many packages the locks name, about: some are for other systems."""
+    lines = [line for lock in locks for line in (ROOT / lock).read_text("utf-8").splitlines()]
+    return len({line.split("==")[0] for line in lines if line[:1].isalnum()})
+
+
+def run_installer(command: list[str], locked: int) -> None:
     """Run uv or pip, show how far it is, and keep all it says in .venv/install.log."""
     env = {**environment(), "PIP_USER": "0", "PIP_NO_INPUT": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
     if WHEELS.is_dir():
         env.update(PIP_NO_INDEX="1", PIP_FIND_LINKS=str(WHEELS), UV_NO_INDEX="1", UV_FIND_LINKS=str(WHEELS), UV_OFFLINE="1")
-    locked = sum(line[:1].isalnum() for line in (ROOT / FOR_LESSONS[0]).read_text("utf-8").splitlines())
     lines = []
     with LOG.open("w", encoding="utf-8") as log, subprocess.Popen(
         command, cwd=str(ROOT), env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, errors="replace"

@@ -20,6 +20,7 @@ import requests
 
 import run
 from tests.copies import copy_repository, free_port, run_of
+from tests.licences import PACKAGE
 
 TOKEN = "run-test"
 SECONDS_TO_INSTALL = 600
@@ -292,6 +293,11 @@ def with_uv(clone: Clone, answer: str) -> Path:
     (programs / "uv").chmod(0o755)
     clone.environment["PATH"] = f"{programs}{os.pathsep}{clone.environment['PATH']}"
     return programs / "calls"
+
+
+def test_progress_counts_a_package_that_two_locks_name_once() -> None:
+    named = {name for lock in run.FOR_TESTS for name, _ in PACKAGE.findall((run.ROOT / lock).read_text("utf-8"))}
+    assert run.packages_in(run.FOR_TESTS) == len(named)
 
 
 def test_uv_is_used_when_it_is_there_and_checks_hashes(clone: Clone) -> None:
