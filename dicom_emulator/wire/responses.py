@@ -62,9 +62,7 @@ class StreamedResponse(Response):
             try:
                 for batch in batches_of(self.pieces):
                     buffer = BUFFERS.take()
-                    # In the middle of a large file a thread is faster: it reads while the loop sends what came before.
-                    in_the_middle = left < total and len(batch) == 1
-                    if in_the_middle or not reader.read_at_hand(batch, buffer):
+                    if not reader.read_at_hand(batch, buffer):
                         await run_blocking(reader.read, batch, buffer)
                     if left == total:
                         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
