@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Self
 
 CHUNK = 1024 * 1024  # bytes that are read, and sent, at a time
-LARGEST_IN_MEMORY = 2 * CHUNK  # bytes that wait in memory for a client to take them; more wait in a file
+LARGEST_IN_MEMORY = 4 * CHUNK  # bytes that wait in memory for a client to take them; more wait in a file
 KNOWN = 8  # buffers that are kept for answers to come
 OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0)
 NO_WAIT: int | None = getattr(os, "RWF_NOWAIT", None)  # only Linux can tell whether a disk would be waited for
