@@ -1,13 +1,29 @@
 """What people do in JupyterLab, for all tests that do it in a browser."""
 
 import re
+import subprocess
+import time
+from pathlib import Path
 
 import requests
 from playwright.sync_api import FrameLocator, Page, expect
 
+SECONDS = 60  # for whatever a person waits for
 # Cells out of sight are left out of the page unless JupyterLab is told otherwise; the test looks at all of them.
 ALL_CELLS = {"windowingMode": "none"}
 TROUBLE = '[data-mime-type="application/vnd.jupyter.stderr"], [data-mime-type="application/vnd.jupyter.error"]'
+
+
+def wait_until_up(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
+    """Wait until JupyterLab or JupyterHub answers at `url`; `log` says why it does not."""
+    end = time.monotonic() + SECONDS
+    while time.monotonic() < end and server.poll() is None:
+        try:
+            if requests.get(url, timeout=5).ok:
+                return
+        except requests.ConnectionError:
+            time.sleep(0.2)
+    raise AssertionError(f"{url} did not answer:\n{log.read_text()}")
 
 
 def run_all(page: Page, cells: int) -> None:

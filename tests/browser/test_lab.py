@@ -5,7 +5,6 @@ import io
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,14 +16,24 @@ from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browser.conftest import FAINT, nothing_leaves
-from tests.browser.lab import ALL_CELLS, TROUBLE, choose, choose_tile, instances_of, proxied_emulator, reset, run_all
+from tests.browser.lab import (
+    ALL_CELLS,
+    SECONDS,
+    TROUBLE,
+    choose,
+    choose_tile,
+    instances_of,
+    proxied_emulator,
+    reset,
+    run_all,
+    wait_until_up,
+)
 from tests.copies import copy_repository, free_port, run_of
 from tests.notebooks.outputs import png_images, unequal
 from tests.notebooks.store import code_cells, read
 from tests.test_repository import ROOT
 
 TOKEN = "browser-test"
-SECONDS = 60
 LESSONS = [path.stem for path in sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))]
 SHOWN = ".jp-OutputArea-output, .jp-MarkdownOutput"
 THEMES = {"JupyterLab Light": "true", "JupyterLab Dark": "false"}
@@ -67,21 +76,10 @@ def lab(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         ) as server,
     ):
         try:
-            wait_until_up(f"http://127.0.0.1:{port}", server, home / "lab.log")
+            wait_until_up(f"http://127.0.0.1:{port}/api/status?token={TOKEN}", server, home / "lab.log")
             yield f"http://127.0.0.1:{port}"
         finally:
             server.terminate()
-
-
-def wait_until_up(address: str, server: subprocess.Popen[bytes], log: Path) -> None:
-    end = time.monotonic() + SECONDS
-    while time.monotonic() < end and server.poll() is None:
-        try:
-            if requests.get(f"{address}/api/status", params={"token": TOKEN}, timeout=5).ok:
-                return
-        except requests.ConnectionError:
-            time.sleep(0.2)
-    raise AssertionError(f"JupyterLab did not start:\n{log.read_text()}")
 
 
 @pytest.fixture

@@ -4,11 +4,9 @@ The machine has a name that is nobody's own, and is asked over plain http: the h
 """
 
 import json
-import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +18,17 @@ import requests
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.browser.conftest import CHROMIUM
-from tests.browser.lab import ALL_CELLS, TROUBLE, choose, choose_tile, instances_of, proxied_emulator, reset, run_all
+from tests.browser.lab import (
+    ALL_CELLS,
+    SECONDS,
+    TROUBLE,
+    choose,
+    choose_tile,
+    instances_of,
+    proxied_emulator,
+    reset,
+    wait_until_up,
+)
 from tests.copies import copy_repository, free_port, run_of
 from tests.notebooks.store import code_cells, read
 from tests.test_repository import ROOT
@@ -30,7 +38,6 @@ PASSWORD = "eight-or-more"
 LEARNERS = ("anna", "ben")
 LESSON = "02-store-stow"
 CELLS = len(code_cells(read(ROOT / "notebooks" / f"{LESSON}.ipynb")))
-SECONDS = 60
 
 
 class Hub(NamedTuple):
@@ -83,21 +90,10 @@ def running_hub(repository: Path, folder: Path, shared: bool = False) -> Iterato
     log = (folder / "hub.log").open("w")
     with log, subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log) as hub:
         try:
-            wait_until_up(f"http://127.0.0.1:{port}", hub, folder / "hub.log")
+            wait_until_up(f"http://127.0.0.1:{port}/hub/api/", hub, folder / "hub.log")
             yield Hub(f"http://{NAME}:{port}", folder, f"http://127.0.0.1:{shared_port}" if shared else "")
         finally:
             hub.terminate()
-
-
-def wait_until_up(address: str, hub: subprocess.Popen[bytes], log: Path) -> None:
-    end = time.monotonic() + SECONDS
-    while time.monotonic() < end and hub.poll() is None:
-        try:
-            if requests.get(f"{address}/hub/api/", timeout=5).ok:
-                return
-        except requests.ConnectionError:
-            time.sleep(0.2)
-    raise AssertionError(f"JupyterHub did not start:\n{log.read_text()}")
 
 
 @contextmanager
