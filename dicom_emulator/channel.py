@@ -8,6 +8,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from dicom_emulator.control.request_log import Exchange, RequestLog
+from dicom_emulator.wire.head import head_of
 
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -62,7 +63,7 @@ class Channel:
         A server that answers and hangs up while the client is still sending makes the client see a broken connection
         instead of the answer. After PATIENCE seconds that is so all the same: a body may be without end.
         """
-        if not self._asked and any(name == b"expect" for name, _ in self._scope["headers"]):
+        if not self._asked and b"expect" in head_of(self._scope).names:
             return  # the client waits for a word before it sends anything
         try:
             async with asyncio.timeout(PATIENCE):

@@ -5,17 +5,20 @@ sent without waiting for answers. It writes the head of an answer apart from the
 """
 
 import asyncio
+import re
 from http import HTTPStatus
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from dicom_emulator.limits import HEAD_SECONDS
 
 LARGEST_HEAD = 64 * 1024  # bytes; smaller ones are judged by limits.Limits, whose refusals say more
 MOST_PIPELINED = 100  # requests that wait for the answers to those before them
 SMALL = 16 * 1024  # bytes; to copy so many costs less than to write them apart
+BODILESS = {204, 304}  # statuses of answers without a body
+CONTROLS = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")  # none is allowed in a header (RFC 9110 §5.5)
 
 
 class Connection(HttpToolsProtocol):
@@ -96,55 +99,82 @@ class Connection(HttpToolsProtocol):
 
 
 class Answer:
-    """Runs the application for one request, and writes each message of its answer at once: the first with the head.
-
-    Stands in for the connection's transport while uvicorn makes bytes of a message.
+    """Runs the application for one request, and sends its answer (RFC 9112 §6): each message in one write, the first
+    one with the head.
     """
 
     def __init__(self, cycle: RequestResponseCycle, app: ASGIApp):
         self.cycle, self.app = cycle, app
-        self.transport = cycle.transport
         self.start: Message | None = None  # goes with the first bytes of the body
-        self.held: list[bytes | memoryview] = []
+        self.left: int | None = None  # bytes of the body that are still to come; None: they come in chunks
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self.app(scope, receive, self.send)
 
     async def send(self, message: Message) -> None:
         cycle = self.cycle
-        if message["type"] == "http.response.start" and not (self.start or cycle.response_started):
-            self.start = message
-            return
         if cycle.flow.write_paused and not cycle.disconnected:
             await cycle.flow.drain()
-        cycle.transport = self  # type: ignore[assignment]
-        try:  # nothing in here waits
-            if self.start:
-                start, self.start = self.start, None
-                await cycle.send(start)
-            if cycle.chunked_encoding and len(message.get("body", b"")) > SMALL and not cycle.disconnected:
-                self.held += (b"%x\r\n" % len(message["body"]), message["body"], b"\r\n")
-                message = message | {"body": b""}
-            if message.get("body") or not message.get("more_body"):
-                await cycle.send(message)
-        finally:
-            cycle.transport = self.transport
-            self.flush()
+        if cycle.disconnected:
+            return
+        begins = not (self.start or cycle.response_started)
+        if begins == (message["type"] == "http.response.body"):
+            raise RuntimeError(f"an answer does not {'begin' if begins else 'go on'} with {message['type']}")
+        if begins:
+            self.start = message
+        elif not cycle.response_complete:
+            self.write(message.get("body", b""), message.get("more_body", False))
 
-    def write(self, data: bytes | memoryview) -> None:
-        if data:
-            self.held.append(data)
+    def write(self, body: bytes | memoryview, more: bool) -> None:
+        """Send a piece of the body, before the first one the head. Raises RuntimeError where the length is not kept."""
+        cycle = self.cycle
+        pieces = [self.head()] if self.start else []
+        if cycle.scope["method"] == "HEAD":
+            self.left = 0
+        elif self.left is None:
+            pieces += [b"%x\r\n" % len(body), body, b"\r\n"] if body else []
+            pieces += [] if more else [b"0\r\n\r\n"]
+        elif len(body) > self.left:
+            raise RuntimeError(f"the answer has {len(body) - self.left} bytes more than its Content-Length")
+        else:
+            self.left -= len(body)
+            pieces.append(body)
+        if sum(map(len, pieces)) > SMALL:
+            cycle.transport.writelines(pieces)
+        elif pieces:
+            cycle.transport.write(b"".join(pieces))
+        if not more:
+            self.end()
 
-    def flush(self) -> None:
-        held, self.held = self.held, []
-        if sum(map(len, held)) > SMALL:
-            self.transport.writelines(held)
-        elif held:  # uvloop raises RuntimeError even for nothing, once the client is gone
-            self.transport.write(b"".join(held))
+    def head(self) -> bytes:
+        """The status line and the headers, which are sent now. Raises RuntimeError where something would end a line."""
+        cycle, start = self.cycle, self.start
+        assert start
+        status, headers = start["status"], [*cycle.default_headers, *start["headers"]]
+        given = dict(headers)
+        if b"content-length" in given:
+            self.left = int(given[b"content-length"])
+        elif cycle.scope["method"] == "HEAD" or status in BODILESS:
+            self.left = 0
+        else:
+            headers.append((b"transfer-encoding", b"chunked"))
+        if b"connection" in given:
+            cycle.keep_alive = cycle.keep_alive and given[b"connection"].lower() != b"close"
+        elif not cycle.keep_alive:
+            headers.append((b"connection", b"close"))
+        lines = [b"%s: %s" % header for header in headers]
+        if CONTROLS.search(b"".join(lines)):
+            raise RuntimeError(f"a header of {headers} has a control character")
+        self.start, cycle.response_started, cycle.waiting_for_100_continue = None, True, False
+        return b"\r\n".join([STATUS_LINE[status][:-2], *lines, b"\r\n"])
 
-    def is_closing(self) -> bool:
-        return self.transport.is_closing()
+    def end(self) -> None:
+        cycle = self.cycle
+        if self.left:
+            raise RuntimeError(f"the answer lacks {self.left} bytes of its Content-Length")
+        cycle.response_complete = True
+        cycle.message_event.set()
+        if not cycle.keep_alive:
+            cycle.transport.close()
+        cycle.on_response()
 
-    def close(self) -> None:
-        self.flush()
-        self.transport.close()

@@ -11,28 +11,31 @@ from starlette.types import Scope
 
 from dicom_emulator.channel import SECURITY_HEADERS
 from dicom_emulator.errors import BadRequest
+from dicom_emulator.wire.head import head_of
 
 LONGEST_TARGET = 8 * 1024  # bytes of path and query string
 MOST_HEADERS = 100
 LARGEST_HEADERS = 32 * 1024  # bytes of all headers together
 HEAD_SECONDS = 30.0  # in which the head of a request has to be there
 OPEN_FILES = 4096
+INVALID = re.compile(rb"<|%3c", re.IGNORECASE)  # in a query string
 
 
 def refuse_head(scope: Scope) -> PlainTextResponse | None:
     """The refusal of a request line or headers beyond the limits."""
     if len(scope["raw_path"]) + len(scope["query_string"]) > LONGEST_TARGET:
         return refusal_of(414, f"The path and the query string have more than {LONGEST_TARGET} bytes.")
-    if len(scope["headers"]) > MOST_HEADERS:
+    head = head_of(scope)
+    if head.count > MOST_HEADERS:
         return refusal_of(431, f"The request has more than {MOST_HEADERS} headers.")
-    if sum(len(name) + len(value) for name, value in scope["headers"]) > LARGEST_HEADERS:
+    if head.size > LARGEST_HEADERS:
         return refusal_of(431, f"The headers have more than {LARGEST_HEADERS} bytes.")
     return None
 
 
 def check_query_string(scope: Scope) -> None:
     """The service takes no "<" in it, whatever is asked for. Raises BadRequest."""
-    if scope["query_string"] and re.search(rb"<|%3c", scope["query_string"], re.IGNORECASE):
+    if INVALID.search(scope["query_string"]):
         raise BadRequest("The query string included invalid characters.")
 
 

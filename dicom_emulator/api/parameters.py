@@ -48,12 +48,13 @@ class Parameters:
 
     def __init__(self, request: Request):
         self.pairs = parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
-        self._values: dict[str, list[str]] = {}
-        for name, value in self.pairs:
-            self._values.setdefault(name.lower(), []).append(value)
+        self._names = [name.lower() for name, _ in self.pairs]
 
     def values(self, name: str) -> list[str]:
-        return self._values.get(name.lower(), [])
+        name = name.lower()
+        if name not in self._names:
+            return []
+        return [value for each, (_, value) in zip(self._names, self.pairs, strict=True) if each == name]
 
     def others(self, names: Collection[str]) -> list[tuple[str, str]]:
         """The pairs whose name is none of these, which are in lower case."""

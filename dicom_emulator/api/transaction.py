@@ -24,8 +24,9 @@ from dicom_emulator.operations import Operations
 from dicom_emulator.settings import Settings
 from dicom_emulator.wire.accept import accepts_dicom_json
 from dicom_emulator.wire.auth import ALL_ACTIONS, AUDIENCE, InvalidToken, TokenIssuer
+from dicom_emulator.wire.head import AUDIT_PREFIX, head_of
 
-AUDIT_PREFIX, AUDIT_HEADERS, AUDIT_LENGTH = b"x-ms-azuredicom-audit-", 10, 2048
+AUDIT_HEADERS, AUDIT_LENGTH = 10, 2048
 PARTITIONS_DISABLED = "Data partitions feature is disabled."
 UID_NAMES = {"study": "StudyInstanceUid", "series": "SeriesInstanceUid", "instance": "SopInstanceUid"}
 UID_NAMES["workitem"] = "WorkitemInstanceUid"
@@ -83,12 +84,7 @@ class Call:
 
     @property
     def accept(self) -> str | None:
-        return values_of(self.request, b"accept")
-
-
-def values_of(request: Request, name: bytes) -> str | None:
-    """A header that may be there several times, with commas between (RFC 9110 §5.3); None where it is empty."""
-    return b",".join([value for each, value in request.scope["headers"] if each == name]).decode("latin-1") or None
+        return head_of(self.request.scope).accept
 
 
 def malformed_uid(name: str) -> BadRequest:
@@ -120,7 +116,7 @@ class Transaction:
         if self.consumes:
             self.check_content_type(request)
         actions = {None} if self.action is None else sign_in(request, service)
-        if self.answers_dicom_json and not accepts_dicom_json(values_of(request, b"accept")):
+        if self.answers_dicom_json and not accepts_dicom_json(head_of(request.scope).accept):
             raise NotAcceptable
         check_audit_headers(request)
         if service.settings.strict:
@@ -166,8 +162,8 @@ def make_partition(archive: Archive, name: str) -> Partition:
 
 def check_audit_headers(request: Request) -> None:
     """A client may add headers for the service's audit log, within limits. The emulator keeps no such log."""
-    given = [value for name, value in request.scope["headers"] if name.startswith(AUDIT_PREFIX)]
-    if len(given) > AUDIT_HEADERS or any(len(value) > AUDIT_LENGTH for value in given):
+    lengths = head_of(request.scope).audit
+    if lengths and (len(lengths) > AUDIT_HEADERS or max(lengths) > AUDIT_LENGTH):
         raise BadRequest(
             f"There may be {AUDIT_HEADERS} headers that begin with {AUDIT_PREFIX.decode().upper()}, "
             f"each of at most {AUDIT_LENGTH} characters."
@@ -179,7 +175,7 @@ def sign_in(request: Request, service: Service) -> frozenset[str]:
     if not service.settings.sign_in:
         return ALL_ACTIONS
     try:
-        return service.tokens.actions(values_of(request, b"authorization"))
+        return service.tokens.actions(head_of(request.scope).authorization)
     except InvalidToken:
         authority = f"{request.base_url}_emulator/identity"
         challenge = f'Bearer authorization_uri="{authority}", resource_id="{AUDIENCE}", realm="{AUDIENCE}"'

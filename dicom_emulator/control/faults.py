@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from dicom_emulator.control.body import read_object
 from dicom_emulator.control.origin import is_control, refuse_foreign_pages
 from dicom_emulator.errors import BadRequest
+from dicom_emulator.wire.head import read_into
 from dicom_emulator.wire.responses import ServiceJson
 
 SLOW_PIECES = 20  # a second, in which a slow body is sent
@@ -99,6 +100,7 @@ async def go_wrong(fault: Fault, app: ASGIApp, scope: Scope, receive: Receive, s
         app = PlainTextResponse("The emulator was told to answer this.", fault.status)
     if fault.expired_token:
         scope["headers"] = [pair for pair in scope["headers"] if pair[0] != b"authorization"]
+        read_into(scope)
     await app(scope, receive, troubled(send, fault))
 
 

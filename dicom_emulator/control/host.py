@@ -14,6 +14,8 @@ from ipaddress import ip_address
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Scope
 
+from dicom_emulator.wire.head import head_of
+
 HOST = re.compile(r"(?:\[([\da-f:.]+)\]|([\w.-]+?)\.?)(?::\d*)?", re.ASCII | re.IGNORECASE)
 ANY = "*"
 log = logging.getLogger("dicom_emulator")
@@ -28,8 +30,7 @@ class Hosts:
     def refusal(self, scope: Scope) -> Response | None:
         """421 (RFC 9110 §15.5.20) to a request for another host."""
         # Without the header it is no browser: HTTP/1.0 knows none.
-        hosts = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
-        foreign = next((host for host in hosts if not self.serves(host)), None)
+        foreign = next((host for host in head_of(scope).hosts if not self.serves(host)), None)
         if foreign is None:
             return None
         name = name_in(foreign) or "NAME"

@@ -7,6 +7,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.types import Scope
 
 from dicom_emulator.errors import ServiceError
+from dicom_emulator.wire.head import head_of
 
 HOME_PAGE_MARK = b"x-emulator-page"
 
@@ -47,7 +48,11 @@ def is_own(request: HTTPConnection, address: str) -> bool:
 
 def is_control(scope: Scope) -> bool:
     """Whether a request is to the emulator, or from its page, and not to the service it stands for."""
-    return scope["path"] == "/" or scope["path"].startswith("/_emulator") or is_from_home_page(scope)
+    return is_to_control(scope["path"]) or is_from_home_page(scope)
+
+
+def is_to_control(path: str) -> bool:
+    return path == "/" or path.startswith("/_emulator")
 
 
 def is_from_home_page(scope: Scope) -> bool:
@@ -56,7 +61,7 @@ def is_from_home_page(scope: Scope) -> bool:
     Where it asks the service, it says so in a header. Either way that counts only from its own origin, which the
     browser names and no page can make up.
     """
-    if HOME_PAGE_MARK not in dict(scope["headers"]) and not scope["path"].startswith("/_emulator/"):
+    if HOME_PAGE_MARK not in head_of(scope).names and not scope["path"].startswith("/_emulator/"):
         return False
     request = HTTPConnection(scope)
     sender = request.headers.get("origin") or request.headers.get("referer", "")

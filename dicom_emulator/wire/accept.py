@@ -62,6 +62,7 @@ def parse_media_ranges(header: str) -> tuple[MediaRange, ...]:
     return tuple(ranges)
 
 
+@lru_cache  # clients send few different ones
 def accepts_dicom_json(header: str | None) -> bool:
     """Whether DICOM JSON may be sent. `application/json` will do; no header at all will not."""
     try:

@@ -22,7 +22,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from dicom_emulator.server import environment
 from tests.browser.conftest import FAINT, nothing_leaves
-from tests.emulator.conftest import Service
+from tests.emulator.conftest import SOON, Service, wait_for
 from tests.emulator.dicom_files import instance, path
 from tests.emulator.storing import own_emulator, search
 from tests.test_repository import ROOT
@@ -448,11 +448,15 @@ class TestRequests:
         page.get_by_role("link", name="Requests").click()
         expect(page.get_by_text("No request yet.")).to_be_visible()
         caplog.set_level(logging.INFO, "dicom_emulator")
+        service.nobody.get(f"{service.url}/health/check", timeout=SOON)
+        assert wait_for(lambda: "/health/check 200" in caplog.text)  # and what was asked for before
+        caplog.clear()
         page.reload()
-        expect(page.get_by_text("No request yet.")).to_be_visible()
-        service.store(instance())
         expect(page.locator(".exchange")).to_have_count(1)
+        service.store(instance())
+        expect(page.locator(".exchange")).to_have_count(2)
         expect(page.locator("#counts")).to_contain_text("1 instance")
+        assert wait_for(lambda: "POST /v2/studies" in caplog.text)
         lines = {tuple(record.getMessage().split()[:2]) for record in caplog.records}
         assert lines <= {("GET", "/_emulator/"), ("POST", "/v2/studies")}
 

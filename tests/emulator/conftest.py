@@ -1,5 +1,7 @@
 """One emulator for all tests of this folder, emptied before each test."""
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Iterator
 
@@ -9,6 +11,7 @@ import requests
 import dicom_emulator
 from tests.emulator.dicom_files import multipart
 
+SOON = 20  # seconds in which what shall happen has happened, also on a machine that is busy
 LONG = 600  # seconds that an operation takes which shall not end during the test
 
 
@@ -37,6 +40,14 @@ class Service:
             data=body,
             headers={"Content-Type": content_type, "Accept": "application/dicom+json"},
         )
+
+
+def wait_for(condition: Callable[[], bool]) -> bool:
+    """Whether it comes true soon."""
+    until = time.monotonic() + SOON
+    while not condition() and time.monotonic() < until:
+        time.sleep(0.02)
+    return condition()
 
 
 def session(token: str | None = None) -> requests.Session:

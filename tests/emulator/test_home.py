@@ -8,7 +8,7 @@ import pytest
 import requests
 
 import dicom_emulator
-from tests.emulator.conftest import Service
+from tests.emulator.conftest import Service, wait_for
 from tests.emulator.dicom_files import instance
 from tests.emulator.storing import own_emulator
 from tests.emulator.test_control import JSON, exchanges, fault
@@ -156,14 +156,16 @@ class TestMark:
 
     def test_log_lines_leave_them_out_as_well(self, service: Service, caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level(logging.INFO, "dicom_emulator")
+        service.owner.get(f"{service.v2}/workitems", headers=JSON, timeout=10)
+        assert wait_for(lambda: "/v2/workitems 204" in caplog.text)  # and what was asked for before
+        caplog.clear()
         own = JSON | MARK | {"Origin": service.url}
         service.owner.get(f"{service.v2}/studies", headers=own, timeout=10)
         get(service, "/_emulator/script.js", headers={"Referer": f"{service.url}/_emulator/"})
         get(service, "/_emulator/style.css", headers={"Referer": "http://elsewhere.example/"})
         service.owner.get(f"{service.v2}/series", headers=JSON, timeout=10)
-        service.owner.get(f"{service.v2}/instances", headers=JSON, timeout=10)  # the line before is written by now
+        assert wait_for(lambda: "/v2/series 204" in caplog.text)
         lines = [record.getMessage() for record in caplog.records]
-        assert any("/v2/series 204" in line for line in lines)
         assert any("/_emulator/style.css 200" in line for line in lines)
         assert not any("/v2/studies" in line or "script.js" in line for line in lines)
 

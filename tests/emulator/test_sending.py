@@ -11,7 +11,7 @@ import ssl
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -31,9 +31,9 @@ from dicom_emulator.connection import SMALL, Answer, Connection
 from dicom_emulator.extent import CHUNK, Extent, Piece
 from dicom_emulator.tls import make_certificates
 from dicom_emulator.wire.responses import StreamedResponse
+from tests.emulator.conftest import SOON, wait_for
 from tests.emulator.sockets import answer
 
-SOON = 20  # seconds
 LENGTHS = [0, 1, SMALL - 1, SMALL, SMALL + 1, CHUNK - 1, CHUNK, CHUNK + 1, 5 * CHUNK + 17]
 LARGE = 12_000_000  # bytes, much more than sockets hold
 LOOPS = ["asyncio"] if os.name == "nt" else ["asyncio", "uvloop"]
@@ -130,13 +130,6 @@ framings = pytest.mark.parametrize("framing", ["length", "chunks"])
 
 def request(path: str, method: str = "GET", more: str = "") -> bytes:
     return f"{method} {path} HTTP/1.1\r\nHost: localhost\r\n{more}\r\n".encode()
-
-
-def wait_for(condition: Callable[[], bool]) -> bool:
-    until = time.monotonic() + SOON
-    while not condition() and time.monotonic() < until:
-        time.sleep(0.01)
-    return condition()
 
 
 @framings
@@ -333,12 +326,12 @@ class Transport:
         self.closed_after = len(self.writes)
 
 
-def run(app: Any, keep_alive: bool = True) -> Transport:
+def run(app: Any, keep_alive: bool = True, method: str = "GET") -> Transport:
     """What `app` makes the connection write for one request."""
 
     async def once() -> Transport:
         transport = Transport()
-        scope = {"type": "http", "method": "GET", "http_version": "1.1", "headers": []}
+        scope = {"type": "http", "method": method, "http_version": "1.1", "headers": []}
         cycle = RequestResponseCycle(
             scope, transport, FlowControl(transport), logging.getLogger(), logging.getLogger(), False, [],
             asyncio.Event(), False, keep_alive, lambda: None,
@@ -399,6 +392,60 @@ class TestWrites:
 
         transport = run(app)
         assert b"".join(transport.writes).endswith(b"\r\n\r\n3\r\nabc\r\n") and transport.is_closing()
+
+
+class TestFraming:
+    """What the head of an answer says of the body (RFC 9112 §6), and that it is kept."""
+
+    @pytest.mark.parametrize("status", [204, 304])
+    def test_there_is_no_body_to_announce(self, status: int) -> None:
+        (written,) = run(answers(b"", status=status)).writes
+        assert b"transfer-encoding" not in written and written.endswith(b"\r\n\r\n")
+
+    @pytest.mark.parametrize("headers", [{}, {"content-length": "3"}], ids=["chunks", "length"])
+    def test_head_has_the_same_headers_and_no_body(self, headers: dict[str, str]) -> None:
+        (written,) = run(answers(b"abc", **headers), method="HEAD").writes
+        assert written.endswith(b"\r\n\r\n") and (b"content-length: 3\r\n" in written) == bool(headers)
+
+    def test_a_body_that_is_too_long_is_not_sent(self) -> None:
+        transport = run(answers(b"abcd", content_length="3"))
+        assert b"abc" not in b"".join(transport.writes) and transport.is_closing()
+
+    def test_a_body_that_is_too_short_ends_the_connection(self) -> None:
+        transport = run(answers(b"ab", content_length="3"))
+        assert b"".join(transport.writes).endswith(b"\r\n\r\nab") and transport.is_closing()
+
+    @pytest.mark.parametrize("character", ["\r", "\n", "\0", "\x7f"])
+    def test_no_header_ends_before_its_end(self, character: str) -> None:
+        written = b"".join(run(answers(b"abc", x=f"one{character}x-forged: two")).writes)
+        assert b"forged" not in written and written.startswith(b"HTTP/1.1 500 ")
+
+    @pytest.mark.parametrize("value", ["close", "Close"])
+    def test_an_answer_can_end_the_connection(self, value: str) -> None:
+        transport = run(answers(b"abc", connection=value))
+        assert transport.is_closing() and b"".join(transport.writes).lower().count(b"connection: close") == 1
+
+    def test_the_client_is_told_that_the_connection_ends(self) -> None:
+        assert b"\r\nconnection: close\r\n" in run(answers(b"abc"), keep_alive=False).writes[0]
+
+    def test_a_status_without_a_name_keeps_its_blank(self) -> None:
+        assert run(answers(b"", status=599)).writes[0].startswith(b"HTTP/1.1 599 \r\n")
+
+    @pytest.mark.parametrize("types", [["body"], ["start", "start"], ["start", "body", "start"]], ids=" ".join)
+    def test_messages_in_another_order_are_refused(self, types: list[str]) -> None:
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            for each in types:
+                await send(start() if each == "start" else {"type": "http.response.body", "more_body": True})
+
+        assert run(app).is_closing()
+
+
+def answers(body: bytes, status: int = 200, **headers: str) -> Any:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send(start(**headers) | {"status": status})
+        await send({"type": "http.response.body", "body": body})
+
+    return app
 
 
 def start(**headers: str) -> Message:
