@@ -234,8 +234,9 @@ class TestHeaders:
         [
             {f"X-MS-AZUREDICOM-AUDIT-{number}": "x" for number in range(11)},
             {"x-ms-azuredicom-audit-user": "x" * 2049},
+            {"x-ms-azuredicom-audit-user": "x" * 2049, "x-ms-azuredicom-audit-more": "x"},
         ],
-        ids=["eleven", "too long"],
+        ids=["eleven", "too long", "one of two too long"],
     )
     def test_more_or_longer_audit_headers_are_400(self, service: Service, headers: dict[str, str]) -> None:
         response = service.owner.get(f"{service.v2}/changefeed", headers=headers)
