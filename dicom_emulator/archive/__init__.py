@@ -14,7 +14,7 @@ from dicom_emulator.archive.extended_query_tags import ExtendedQueryTag
 from dicom_emulator.archive.files import DataDirInUse, Files
 from dicom_emulator.archive.index import Damaged, Index, WrongSchema, damage_told, examine
 from dicom_emulator.archive.ingest import NewInstance
-from dicom_emulator.archive.insertion import Insertion
+from dicom_emulator.archive.insertion import insert
 from dicom_emulator.archive.query import Found, Query, search
 from dicom_emulator.archive.snapshots import Snapshots, file_names
 from dicom_emulator.dicom import frames
@@ -121,12 +121,10 @@ class Archive:
         placed = [number for number, name in enumerate(names) if name]
         replaced: list[str] = []
         try:
-            with self.index.transaction() as transaction:
-                insertion = Insertion(transaction, partition, replace)
-                found = insertion.insert([(names[number], arrived[number][1]) for number in placed])
+            batch = [(names[number], arrived[number][1]) for number in placed]
+            found, replaced = insert(self.index, batch, partition, replace)
             for number, fault in zip(placed, found, strict=True):
                 faults[number] = fault
-            replaced = insertion.replaced
         except sqlite3.Error as error:
             faults = [fault or error for fault in faults]
         except BaseException:

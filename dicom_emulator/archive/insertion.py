@@ -7,6 +7,7 @@ from typing import Any
 from dicom_emulator.archive import change_feed
 from dicom_emulator.archive.change_feed import Event
 from dicom_emulator.archive.extended_query_tags import extended_query_tags, index_stored
+from dicom_emulator.archive.index import Index
 from dicom_emulator.archive.ingest import AlreadyExists, NewInstance
 from dicom_emulator.archive.query import fold
 from dicom_emulator.dicom.attributes import CORE, Attribute
@@ -38,8 +39,33 @@ INSERT_INSTANCE = (
 Named = tuple[str, NewInstance]  # the name of a file, and what is in it
 
 
+def insert(
+    index: Index, batch: Sequence[Named], partition: int, replace: bool
+) -> tuple[list[Exception | None], list[str]]:
+    """Index the instances whose files have these names, each wholly or not at all, in one transaction.
+
+    Returns for each why it cannot be: AlreadyExists, sqlite3.Error; and the names of the files that are not needed any
+    more. Raises sqlite3.Error where nothing can be done.
+
+    Many rows at once cost half of what they cost one by one, and less without a point to go back to. So where one is
+    at fault, all begin anew.
+    """
+    try:
+        with index.transaction() as transaction:
+            insertion = Insertion(transaction, partition, replace)
+            insertion.insert(batch)
+        return [None] * len(batch), insertion.replaced
+    except (AlreadyExists, sqlite3.Error) as error:
+        if len(batch) == 1:
+            return [error], []
+    with index.transaction() as transaction:
+        insertion = Insertion(transaction, partition, replace)
+        faults = insertion.insert_some(batch)
+    return faults, insertion.replaced
+
+
 class Insertion:
-    """Puts instances into the index, each wholly or not at all.
+    """Puts instances into the index, inside a transaction.
 
     replaced: the names of the files that are not needed any more once the transaction is committed.
     """
@@ -50,16 +76,11 @@ class Insertion:
         self._has_extended_query_tags = bool(extended_query_tags(transaction))
         self._last: dict[str, tuple[list[Any], int]] = {}  # by level: what was written last, and the row's key
 
-    def insert(self, batch: Sequence[Named]) -> list[Exception | None]:
-        """Index the instances whose files have these names. Returns for each why it cannot be: AlreadyExists,
-        sqlite3.Error.
-
-        Many rows at once cost half of what they cost one by one. Where one is at fault, each half of the batch is
-        tried, until that one is alone.
-        """
+    def insert_some(self, batch: Sequence[Named]) -> list[Exception | None]:
+        """Index what can be: where one is at fault, each half of the batch is tried, until that one is alone."""
         self._transaction.execute("SAVEPOINT batch")
         try:
-            replaced = self._insert(batch)
+            self.insert(batch)
         except (AlreadyExists, sqlite3.Error) as error:
             if not self._transaction.in_transaction:
                 raise
@@ -69,13 +90,12 @@ class Insertion:
             if len(batch) == 1:
                 return [error]
             middle = len(batch) // 2
-            return self.insert(batch[:middle]) + self.insert(batch[middle:])
+            return self.insert_some(batch[:middle]) + self.insert_some(batch[middle:])
         self._transaction.execute("RELEASE batch")
-        self.replaced += replaced
         return [None] * len(batch)
 
-    def _insert(self, batch: Sequence[Named]) -> list[str]:
-        """Returns the names of the files that are not needed any more."""
+    def insert(self, batch: Sequence[Named]) -> None:
+        """Index all. Raises AlreadyExists, sqlite3.Error."""
         events, instances, metadata, replaced = [], [], [], []
         for watermark, (name, new) in enumerate(batch, self._last_watermark() + 1):
             study, series, instance = new.identifiers
@@ -97,7 +117,7 @@ class Insertion:
             for event in events:
                 index_stored(self._transaction, event.watermark)
         change_feed.record(self._transaction, *events)
-        return replaced
+        self.replaced += replaced
 
     def _last_watermark(self) -> int:
         """Of all that were ever given."""
