@@ -36,6 +36,7 @@ from dicom_emulator.wire.auth import ROLES, TokenIssuer
 
 JOBS = {"reindex": reindex, "update": update, "export": export}
 GRACEFUL_SHUTDOWN = 60  # seconds that requests in flight may take at the end
+LARGEST_BLOCK = 4 * 1024 * 1024  # bytes; twice as much of what is freed is kept
 OPEN = (
     "--host %s lets in every machine that reaches this one: it can read, change and delete what is stored, sign in as "
     "owner, and use all of /_emulator/. Stay in a network that you trust, with made-up data; or leave --host out, and "
@@ -228,8 +229,18 @@ def run(settings: Settings) -> None:
             threading.Thread(target=wait_for_end_of_stdin, args=[ready.server], daemon=True).start()
 
     allow_many_open_files()
+    keep_freed_memory()
     with prepared(settings, tell) as (server, listener):
         server.run(sockets=[listener])
+
+
+def keep_freed_memory() -> None:
+    """Have the C library keep some megabytes of what is freed, for the pieces of bodies that come next.
+
+    Otherwise it gives each large piece back to the system, and a page that comes from there anew costs more than what
+    is copied into it. glibc goes by the largest block that was ever freed; other libraries take no notice.
+    """
+    bytes(LARGEST_BLOCK)
 
 
 def wait_for_end_of_stdin(server: Server) -> None:
