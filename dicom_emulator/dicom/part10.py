@@ -7,7 +7,6 @@ import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
-from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any, BinaryIO, Iterable, Iterator
 
@@ -24,7 +23,7 @@ from pydicom.valuerep import STANDARD_VR
 
 from dicom_emulator.dicom.attributes import SOP_INSTANCE_UID, vr_of
 from dicom_emulator.dicom.elements import BINARY, CHARACTER_SET, DEFAULT_ENCODINGS, DataSet, Element, encodings_of
-from dicom_emulator.dicom.walk import LARGE, UNDEFINED, Unusual, walk_file
+from dicom_emulator.dicom.walk import LARGE, UNDEFINED, Unusual, walk_file, walk_path
 
 PREAMBLE = b"\0" * 128 + b"DICM"
 IMPLEMENTATION_CLASS_UID = "1.3.6.1.4.1.311.129"  # of the service, in the files that it writes anew
@@ -83,8 +82,7 @@ def opened(source: Source) -> BinaryIO:
 def read(source: Source) -> Part10:
     """Read the file's data set. Raises NotDicom."""
     try:
-        with opened(source) as file:
-            found = read_usual(file, source) or read_file(file, file.seek(0, os.SEEK_END))
+        found = read_usual(source) or read_unusual(source)
     except (NotDicom, MemoryError):
         raise
     except (Exception, RecursionError) as error:  # pydicom raises whatever its parsing runs into
@@ -94,19 +92,19 @@ def read(source: Source) -> Part10:
     return found
 
 
-def read_usual(file: BinaryIO, source: Source) -> Part10 | None:
+def read_usual(source: Source) -> Part10 | None:
     """The data set where it is written in the usual way, and needs no pydicom."""
     try:
-        if isinstance(source, bytes):
-            data_set, transfer_syntax = walk_file(source)
-        elif not source.stat().st_size:
-            return None  # nothing that could be mapped
-        else:
-            with mmap(file.fileno(), 0, access=ACCESS_READ) as data:
-                data_set, transfer_syntax = walk_file(data)
+        data_set, transfer_syntax = walk_file(source) if isinstance(source, bytes) else walk_path(source)
     except Unusual:
         return None
     return Part10(data_set.elements, data_set.encodings, transfer_syntax)
+
+
+def read_unusual(source: Source) -> Part10:
+    """As pydicom reads it. Raises NotDicom, and what pydicom raises."""
+    with opened(source) as file:
+        return read_file(file, file.seek(0, os.SEEK_END))
 
 
 def read_file(file: BinaryIO, size: int) -> Part10:

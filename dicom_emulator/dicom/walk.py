@@ -3,9 +3,11 @@
 What is written in the least unusual way goes to pydicom instead, which knows the habits of many writers.
 """
 
+import os
 import struct
 from functools import lru_cache
-from mmap import mmap
+from mmap import ACCESS_READ, mmap
+from pathlib import Path
 
 from pydicom.charset import python_encoding
 from pydicom.dataelem import empty_value_for_VR
@@ -25,6 +27,7 @@ from dicom_emulator.dicom.elements import (
 )
 
 LARGE = 64 * 1024  # bytes; longer binary values stay in the file
+HEAD = 16 * 1024  # bytes in which the attributes before the pixels mostly are; less than a value that stays in the file
 UNDEFINED = 0xFFFFFFFF
 SHORT_SEQUENCE = 1024  # bytes
 MOST_REMEMBERED = 4096  # short elements
@@ -49,16 +52,36 @@ class Unusual(Exception):
     """Something that pydicom has to read."""
 
 
-def walk_file(data: Bytes) -> tuple[DataSet, str]:
-    """The data set of a whole file, and its transfer syntax. Raises Unusual."""
+def walk_path(path: Path) -> tuple[DataSet, str]:
+    """The data set of the file at `path`, and its transfer syntax. Raises Unusual.
+
+    Mostly the pixels are the end of it, so that what is before them is enough: reading that costs less than a mapping.
+    """
+    with path.open("rb", buffering=0) as file:
+        size = os.fstat(file.fileno()).st_size
+        try:
+            return walk_file(file.read(HEAD), size)
+        except (Unusual, struct.error):
+            if size <= HEAD:
+                raise Unusual from None
+        with mmap(file.fileno(), 0, access=ACCESS_READ) as data:
+            return walk_file(data)
+
+
+def walk_file(data: Bytes, size: int | None = None) -> tuple[DataSet, str]:
+    """The data set of a whole file, and its transfer syntax. Raises Unusual.
+
+    size: of the file, where `data` is no more than how it begins; Unusual or struct.error may mean that more is needed.
+    """
+    size = len(data) if size is None else size
     meta, start = walk_meta(data)
     named = meta.elements.get(TRANSFER_SYNTAX_UID)
     transfer_syntax = "" if named is None or named.vr != "UI" else meta.text(TRANSFER_SYNTAX_UID).rstrip("\0 ")
     if not transfer_syntax or transfer_syntax in OTHER_ENCODINGS or transfer_syntax.strip("0123456789."):
         raise Unusual
-    if len(meta.texts(TRANSFER_SYNTAX_UID)) > 1 or len(data) - start < 8:
+    if len(meta.texts(TRANSFER_SYNTAX_UID)) > 1 or size - start < 8:
         raise Unusual
-    data_set, _ = walk(data, start, len(data), start + MOST_BYTES, DEFAULT_ENCODINGS)
+    data_set, _ = walk(data, start, size, min(start + MOST_BYTES, len(data)), DEFAULT_ENCODINGS)
     if min(data_set.elements) < END_OF_META:
         raise Unusual
     return data_set, transfer_syntax

@@ -5,6 +5,7 @@ import warnings
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
+from typing import Any, Callable
 
 import pydicom
 import pytest
@@ -13,10 +14,10 @@ from hypothesis import strategies as st
 from pydicom.charset import decode_bytes
 from pydicom.valuerep import PN_DELIMS, STANDARD_VR, TEXT_VR_DELIMS
 
-from dicom_emulator.dicom import part10
+from dicom_emulator.dicom import part10, walk
 from dicom_emulator.dicom.dicom_json import to_json
 from dicom_emulator.dicom.elements import TEXT, DataSet, decoded
-from dicom_emulator.dicom.walk import DEEPEST, LARGE, MOST_BYTES, Unusual, walk_file
+from dicom_emulator.dicom.walk import DEEPEST, LARGE, MOST_BYTES, Unusual, walk_file, walk_path
 from tests.emulator.dicom_files import LONG_LENGTH, element, fragments, instance, item, raw_instance
 
 FOLDER = Path(pydicom.__file__).parent / "data"
@@ -71,6 +72,35 @@ def test_a_file_on_the_disk_is_read_as_one_in_memory(tmp_path: Path) -> None:
         path = tmp_path / str(number)
         path.write_bytes(content)
         assert comparable(part10.read(path)) == comparable(part10.read(content))
+
+
+@pytest.mark.parametrize("head", [1, 132, 160, 400, 1000, 4096, LARGE])
+def test_of_a_file_on_the_disk_its_beginning_is_enough_or_more_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, head: int
+) -> None:
+    """Wherever the beginning that is read first ends: in a head, in a value, in an item, in the pixels or behind them."""
+    monkeypatch.setattr(walk, "HEAD", head)
+    after_pixels = element(0x7FE00010, "OW", bytes(LARGE + 2)) + element(0xFFFCFFFC, "OB", bytes(10))
+    files = [file_of(CT + sequence(item(CT) + item(CT)) + after_pixels), file_of(CT + compressed(LARGE))]
+    found = [outcome(walk_path, written(tmp_path / "file", content)) for content in files]
+    assert None not in found
+    assert found == [outcome(walk_file, content) for content in files]
+    brought = [path for path in FILES if path.suffix == ".dcm"]
+    assert [outcome(walk_path, path) for path in brought] == [outcome(walk_file, path.read_bytes()) for path in brought]
+
+
+def outcome(walking: Callable[[Any], tuple[DataSet, str]], file: Any) -> tuple[Any, str] | None:
+    """What is found in the file; None where it is unusual."""
+    try:
+        data_set, transfer_syntax = walking(file)
+    except Unusual:
+        return None
+    return comparable(data_set), transfer_syntax
+
+
+def written(path: Path, content: bytes) -> Path:
+    path.write_bytes(content)
+    return path
 
 
 # Data sets that hypothesis makes
