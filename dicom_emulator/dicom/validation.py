@@ -27,6 +27,7 @@ BAD_UID = (
 )
 OTHER_STUDY = "The StudyInstanceUid in the payload does not match the specified StudyInstanceUid."
 REQUIRED = (SOP_CLASS_UID, *IDENTIFIERS, PATIENT_ID)
+MISSING = {tag: f"The required tag '{tag_text(tag)}' is missing." for tag in REQUIRED}
 
 DAY = re.compile(r"[0-9]{8}")
 INTEGER = re.compile(r" *[+-]?[0-9]{1,11} *")
@@ -89,10 +90,9 @@ def is_uid(text: str) -> bool:
 
 
 def check_required(file: Part10, strict: bool, verdict: Verdict) -> None:
-    for tag in REQUIRED:
+    for tag, missing in MISSING.items():
         values = file.texts(tag)
         value = values[0] if values else ""
-        missing = f"The required tag '{tag_text(tag)}' is missing."
         if tag == PATIENT_ID and not strict and tag in file.elements and not value.strip(" \0"):
             verdict.warnings[tag] = missing
             verdict.dropped.add(tag)
