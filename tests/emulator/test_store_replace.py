@@ -1,5 +1,7 @@
 """PUT /studies and /studies/{study}: store, or replace what is there (conformance statement of the hosted service)."""
 
+from pathlib import Path
+
 import pytest
 import requests
 
@@ -12,6 +14,7 @@ from tests.emulator.storing import (
     change_feed,
     failed,
     metadata,
+    own_emulator,
     referenced,
     retrieve,
     search,
@@ -53,6 +56,16 @@ def test_an_instance_that_is_there_is_replaced(service: Service, version: str) -
     assert metadata(service, item)["00100010"]["Value"] == [{"Alphabetic": "New^Name"}]
     assert len(search(service, "instances", version, PatientName="New^Name")) == 1
     assert search(service, "instances", version, PatientName="Old^Name") == []
+
+
+@pytest.mark.parametrize("times", [1, 2], ids=["once", "twice in one request"])
+def test_the_file_of_what_was_replaced_does_not_stay(tmp_path: Path, version: str, times: int) -> None:
+    old, new = two_versions()
+    with own_emulator(data_dir=tmp_path) as service:
+        service.store(old, version=version)
+        assert len(stored(put(service, *[new] * times, version=version))) == times
+    (file,) = tmp_path.glob("instances/*/*")
+    assert file.read_bytes() == new
 
 
 def test_the_change_feed_notes_an_update_and_the_etag_changes(service: Service, version: str) -> None:
