@@ -1,13 +1,13 @@
 """uvicorn's HTTP protocol, with bounds on what comes before the application sees a request, and answers in few writes.
 
 uvicorn waits for the head of a request without end, and keeps whatever comes: a header, a trailer, or requests that are
-sent without waiting for answers. It writes the head of an answer apart from the body, and copies each chunk of a body.
+sent without waiting for answers. It copies each piece of a body, and writes the head of an answer apart.
 """
 
 import asyncio
 import re
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Self
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
@@ -91,11 +91,32 @@ class Connection(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         self._barren = 0
+        if not self.cycle.body:
+            self.cycle.body = Waiting()  # type: ignore[assignment]
         super().on_body(body)
 
     def on_message_complete(self) -> None:
         self._barren = 0
         super().on_message_complete()
+
+
+class Waiting:
+    """What has come of a body and nobody has asked for yet: in place of uvicorn's bytearray, which copies it."""
+
+    def __init__(self) -> None:
+        self.chunks: list[bytes] = []
+        self.size = 0
+
+    def __iadd__(self, chunk: bytes) -> Self:
+        self.chunks.append(chunk)
+        self.size += len(chunk)
+        return self
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __bytes__(self) -> bytes:
+        return b"".join(self.chunks)  # the chunk itself where there is one, as mostly
 
 
 class Answer:

@@ -99,16 +99,20 @@ class Files:
 
     def sweep(self, kept: set[str]) -> None:
         """Remove what a crash left behind: everything incoming, and stored files that the index does not know."""
-        for path in self.incoming.iterdir():
-            path.unlink()
+        self.clear_incoming()
         for folder in self.instances.iterdir():
             for name in os.listdir(folder):
                 if name not in kept:
                     (folder / name).unlink()
 
+    def clear_incoming(self) -> None:
+        for path in self.incoming.iterdir():
+            path.unlink(missing_ok=True)
+
     def close(self) -> None:
         while self._trash:
             self.remove(self._trash.popleft()[1])
+        self.clear_incoming()  # what was arriving when the server was told to end at once
         self._lock.close()
 
 
