@@ -1,0 +1,78 @@
+"""The texts of rows that searches have found, each until something in its study changes."""
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+MOST = 8 * 1024 * 1024  # characters that are remembered
+EACH = 300  # characters that as much memory holds as a text takes up besides its own
+Kind = tuple[str, frozenset[int]]  # level and attributes of a row
+Key = tuple[int, ...]  # of a row in the index: the first number is its study's, the last one its own
+
+
+class Texts:
+    """What is remembered, and the edition of the index that it belongs to.
+
+    A text says nothing but what the index and the metadata have of one study: columns of the study and the series,
+    counts of instances and modalities below them, and the metadata of the row's newest instance. So whoever writes
+    has all texts of a study forgotten when anything of it changes. Which rows there are, and in which order, is
+    looked up for each search.
+
+    edition: another number after each change; an odd one while it becomes visible. Whoever finds it even and
+    unchanged after having read has read what it belongs to.
+    """
+
+    def __init__(self) -> None:
+        self.edition = 0
+        self._texts: dict[Kind, dict[int, dict[int, str]]] = {}  # by study, and by row
+        self._size = 0
+        self._lock = threading.Lock()
+
+    def find(self, edition: int, kind: Kind, keys: Sequence[Key]) -> list[str | None]:
+        """The texts of rows that were looked up after `edition` was; None for what is not remembered."""
+        of_studies = self._texts.get(kind, {})
+        found = [of_studies.get(key[0], {}).get(key[-1]) for key in keys]
+        return found if self._is(edition) else [None] * len(keys)
+
+    def add(self, edition: int, kind: Kind, texts: Mapping[Key, str]) -> None:
+        """Remember texts that were read after `edition` was, unless there has been a change since."""
+        with self._lock:
+            if not self._is(edition):
+                return
+            of_studies = self._texts.setdefault(kind, {})
+            for key, text in texts.items():
+                of_study = of_studies.setdefault(key[0], {})
+                if key[-1] not in of_study:
+                    of_study[key[-1]] = text
+                    self._size += EACH + len(text)
+            if self._size > MOST:
+                self._forget_all()
+
+    def _is(self, edition: int) -> bool:
+        return edition % 2 == 0 and edition == self.edition
+
+    @contextmanager
+    def changing(self, studies: set[int] | None = None) -> Iterator[None]:
+        """Around what makes a change to these studies visible; None: to any."""
+        self.edition += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                if studies is None:
+                    self._forget_all()
+                else:
+                    self._forget(studies)
+                self.edition += 1
+
+    def _forget_all(self) -> None:
+        self._texts = {}
+        self._size = 0
+
+    def _forget(self, studies: set[int]) -> None:
+        for kind, of_studies in list(self._texts.items()):
+            for study in studies:
+                for text in of_studies.pop(study, {}).values():
+                    self._size -= EACH + len(text)
+            if not of_studies:
+                del self._texts[kind]
