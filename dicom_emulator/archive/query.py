@@ -10,7 +10,7 @@ from functools import lru_cache
 from json.encoder import encode_basestring as quoted
 from typing import Any
 
-from dicom_emulator.archive.texts import Key, Texts
+from dicom_emulator.archive.texts import Row, Texts
 from dicom_emulator.dicom.attributes import (
     CORE,
     IDENTIFIERS,
@@ -115,12 +115,7 @@ def fuzzy_match(name: str | None, wanted: str) -> bool:
     )
 
 
-# The first key is that of the row's study, the last one its own, which grows with time.
-KEYS = {
-    "study": ["study.study_key"],
-    "series": ["study.study_key", "series.series_key"],
-    "instance": ["instance.study_key", "instance.watermark"],
-}
+KEY = {"study": "study.study_key", "series": "series.series_key", "instance": "instance.watermark"}
 TABLES = {
     "study": "study",
     "series": "series JOIN study USING (study_key)",
@@ -141,7 +136,6 @@ class Selection:
     """How rows of one level with certain attributes are written."""
 
     read: str  # the SQL that finds them, by a JSON array of their keys
-    keys: int  # columns that come before those of `indexed`, or before the metadata
     indexed: tuple[Attribute, ...] | None  # read from the index; None: from the metadata of the newest instance
     tags: tuple[str, ...]  # of the attributes, in ascending order
     computed: tuple[int, ...]
@@ -158,9 +152,8 @@ def selection(level: str, attributes: frozenset[int]) -> Selection:
     else:
         columns, tables = [f"{attribute.level}.{attribute.keyword}" for attribute in indexed], TABLES[level]
     return Selection(
-        f"SELECT {', '.join(KEYS[level] + columns)} FROM {tables}"
-        f" WHERE {KEYS[level][-1]} IN (SELECT value FROM json_each(?))",
-        len(KEYS[level]),
+        f"SELECT {', '.join(['study.study_key', KEY[level], *columns])} FROM {tables}"
+        f" WHERE {KEY[level]} IN (SELECT value FROM json_each(?))",
         indexed,
         tuple(map(hex_tag, sorted(attributes))),
         computed,
@@ -170,33 +163,34 @@ def selection(level: str, attributes: frozenset[int]) -> Selection:
 def search(reader: sqlite3.Connection, query: Query, texts: Texts) -> list[str]:
     """The rows that match, newest first, as DICOM JSON objects. `reader`: in a transaction that has read nothing."""
     where, values = conditions_sql(query)
+    key = KEY[query.level]
+    tables = INSTANCES_BY_UID if query.level == "instance" and query.names_its_rows else TABLES[query.level]
     cursor = reader.cursor()
     cursor.row_factory = None  # a tuple is enough
-    tables = INSTANCES_BY_UID if query.level == "instance" and query.names_its_rows else TABLES[query.level]
     edition = texts.edition  # first: what is committed meanwhile makes another one
-    keys: list[Key] = cursor.execute(
-        f"SELECT {', '.join(KEYS[query.level])} FROM {tables} WHERE {where}"
-        f" ORDER BY {KEYS[query.level][-1]} DESC LIMIT ? OFFSET ?",
+    cursor.execute(
+        f"SELECT {key} FROM {tables} WHERE {where} ORDER BY {key} DESC LIMIT ? OFFSET ?",
         [*values, query.limit, query.offset],
-    ).fetchall()
+    )
+    keys = [key for (key,) in cursor]
     kind = query.level, query.attributes
     found = texts.find(edition, kind, keys)
     if None in found:
-        missing = [key for key, text in zip(keys, found, strict=True) if text is None]
-        written = write(reader, selection(*kind), missing)
-        texts.add(edition, kind, written)
+        rows = write(reader, selection(*kind), [key for key, text in zip(keys, found, strict=True) if text is None])
+        texts.add(edition, kind, rows)
+        written = {key: text for _, key, text in rows}
         found = [text or written[key] for key, text in zip(keys, found, strict=True)]
     return found
 
 
-def write(reader: sqlite3.Connection, chosen: Selection, keys: Sequence[Key]) -> dict[Key, str]:
-    """The texts of rows, from what is in the index now."""
-    rows = reader.execute(chosen.read, [to_json([key[-1] for key in keys])]).fetchall()
+def write(reader: sqlite3.Connection, chosen: Selection, keys: Sequence[int]) -> list[Row]:
+    """The rows with these keys, in any order."""
+    found = reader.execute(chosen.read, [to_json(keys)]).fetchall()
     if chosen.indexed is None:
-        texts = [from_metadata(reader, row, chosen) for row in rows]
+        texts = [from_metadata(reader, row, chosen) for row in found]
     else:
-        texts = from_index(reader, rows, chosen.indexed, chosen)
-    return {row[: chosen.keys]: text for row, text in zip(rows, texts, strict=True)}
+        texts = from_index(reader, found, chosen.indexed, chosen)
+    return [(study, key, text) for (study, key, *_), text in zip(found, texts, strict=True)]
 
 
 def conditions_sql(query: Query) -> tuple[str, list[Any]]:
@@ -250,12 +244,12 @@ def comparison(condition: Condition, column: str) -> tuple[str, list[Any]]:
 def from_index(
     reader: sqlite3.Connection, found: list[sqlite3.Row], indexed: tuple[Attribute, ...], chosen: Selection
 ) -> list[str]:
-    """Rows from the columns of the index behind the keys: what was never set, or is empty, is absent.
+    """Rows from the columns of the index behind the two keys: what was never set, or is empty, is absent.
 
     Put together as text, since json.dumps takes several times as long; and a column at a time, since some rows lack
     what others have, but each column is written in one way.
     """
-    columns = list(zip(*found, strict=True))[chosen.keys :]
+    columns = list(zip(*found, strict=True))[2:]
     elements = {
         attribute.tag: elements_of(attribute, column)
         for attribute, column in zip(indexed, columns, strict=bool(found))

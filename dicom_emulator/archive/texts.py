@@ -1,13 +1,13 @@
 """The texts of rows that searches have found, each until something in its study changes."""
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 MOST = 8 * 1024 * 1024  # characters that are remembered
 EACH = 300  # characters that as much memory holds as a text takes up besides its own
 Kind = tuple[str, frozenset[int]]  # level and attributes of a row
-Key = tuple[int, ...]  # of a row in the index: the first number is its study's, the last one its own
+Row = tuple[int, int, str]  # the keys of its study and its own, and its text
 
 
 class Texts:
@@ -24,26 +24,27 @@ class Texts:
 
     def __init__(self) -> None:
         self.edition = 0
-        self._texts: dict[Kind, dict[int, dict[int, str]]] = {}  # by study, and by row
+        self._texts: dict[Kind, dict[int, str]] = {}  # by the key of the row
+        self._of_study: dict[int, list[tuple[Kind, int]]] = {}  # the kinds and keys of its rows that are in there
         self._size = 0
         self._lock = threading.Lock()
 
-    def find(self, edition: int, kind: Kind, keys: Sequence[Key]) -> list[str | None]:
+    def find(self, edition: int, kind: Kind, keys: Sequence[int]) -> list[str | None]:
         """The texts of rows that were looked up after `edition` was; None for what is not remembered."""
-        of_studies = self._texts.get(kind, {})
-        found = [of_studies.get(key[0], {}).get(key[-1]) for key in keys]
+        texts = self._texts.get(kind, {})
+        found = [texts.get(key) for key in keys]
         return found if self._is(edition) else [None] * len(keys)
 
-    def add(self, edition: int, kind: Kind, texts: Mapping[Key, str]) -> None:
-        """Remember texts that were read after `edition` was, unless there has been a change since."""
+    def add(self, edition: int, kind: Kind, rows: Iterable[Row]) -> None:
+        """Remember rows that were read after `edition` was, unless there has been a change since."""
         with self._lock:
             if not self._is(edition):
                 return
-            of_studies = self._texts.setdefault(kind, {})
-            for key, text in texts.items():
-                of_study = of_studies.setdefault(key[0], {})
-                if key[-1] not in of_study:
-                    of_study[key[-1]] = text
+            texts = self._texts.setdefault(kind, {})
+            for study, key, text in rows:
+                if key not in texts:
+                    texts[key] = text
+                    self._of_study.setdefault(study, []).append((kind, key))
                     self._size += EACH + len(text)
             if self._size > MOST:
                 self._forget_all()
@@ -66,13 +67,11 @@ class Texts:
                 self.edition += 1
 
     def _forget_all(self) -> None:
-        self._texts = {}
-        self._size = 0
+        self._texts, self._of_study, self._size = {}, {}, 0
 
     def _forget(self, studies: set[int]) -> None:
-        for kind, of_studies in list(self._texts.items()):
-            for study in studies:
-                for text in of_studies.pop(study, {}).values():
-                    self._size -= EACH + len(text)
-            if not of_studies:
-                del self._texts[kind]
+        for study in studies:
+            for kind, key in self._of_study.pop(study, ()):
+                self._size -= EACH + len(self._texts[kind].pop(key))
+                if not self._texts[kind]:
+                    del self._texts[kind]

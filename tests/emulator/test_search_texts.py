@@ -14,7 +14,7 @@ from dicom_emulator.archive import Archive
 from dicom_emulator.archive import query as archive_query
 from dicom_emulator.archive import texts as archive_texts
 from dicom_emulator.archive.query import SERIES_INSTANCES, STUDY_INSTANCES, Query
-from dicom_emulator.archive.texts import Key, Kind, Texts
+from dicom_emulator.archive.texts import Kind, Row, Texts
 from dicom_emulator.dicom.attributes import MODALITIES_IN_STUDY, tag_of
 
 NAME, MODALITY, SEX = map(tag_of, ("PatientName", "Modality", "PatientSex"))
@@ -111,10 +111,10 @@ def rename(archive: Archive, name: str) -> None:
 
 
 def test_what_was_read_before_a_change_is_not_remembered_after_it(archive: Archive) -> None:
-    def and_then_a_change(reader: sqlite3.Connection, *what: object) -> dict[Key, str]:
-        texts = as_it_is(reader, *what)
+    def and_then_a_change(reader: sqlite3.Connection, *what: object) -> list[Row]:
+        read = as_it_is(reader, *what)
         rename(archive, "New")
-        return texts
+        return read
 
     as_it_is = archive_query.write
     with mock.patch.object(archive_query, "write", and_then_a_change):
@@ -125,7 +125,7 @@ def test_what_was_read_before_a_change_is_not_remembered_after_it(archive: Archi
 def test_what_was_read_after_a_change_is_no_answer_to_a_search_from_before(archive: Archive) -> None:
     """All that a search reads is from one moment."""
 
-    def after_a_change(texts: Texts, edition: int, kind: Kind, keys: Sequence[Key]) -> list[str | None]:
+    def after_a_change(texts: Texts, edition: int, kind: Kind, keys: Sequence[int]) -> list[str | None]:
         in_between.stop()
         rename(archive, "New")
         other = threading.Thread(target=archive.search, args=[ADA])
@@ -167,7 +167,7 @@ def test_the_edition_is_looked_at_before_anything_is_read(archive: Archive) -> N
 
 def test_what_has_changed_is_forgotten_before_the_change_is_over(archive: Archive) -> None:
     def forget(studies: set[int]) -> None:
-        found.extend(texts.find(texts.edition, (ADA.level, ADA.attributes), [(1,)]))
+        found.extend(texts.find(texts.edition, (ADA.level, ADA.attributes), [1]))
         as_it_is(studies)
 
     found: list[str | None] = []
@@ -200,14 +200,14 @@ def test_not_more_is_remembered_than_a_bound(monkeypatch: pytest.MonkeyPatch) ->
     texts = Texts()
     for number in range(100):
         kind = ("study", frozenset({number % 7}))
-        texts.add(0, kind, {(number, number): "x" * (number % 3) * 50})
-        kept = [text for studies in texts._texts.values() for rows in studies.values() for text in rows.values()]
+        texts.add(0, kind, [(number, number, "x" * (number % 3) * 50)])
+        kept = [text for rows in texts._texts.values() for text in rows.values()]
         assert sum(10 + len(text) for text in kept) == texts._size <= 1000
         assert number % 10 or kept or not texts._texts
     for number in range(100):
         with texts.changing({number}):
             pass
-    assert (texts._texts, texts._size) == ({}, 0)
+    assert (texts._texts, texts._of_study, texts._size) == ({}, {}, 0)
 
 
 def test_nobody_finds_less_than_what_was_acknowledged(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
