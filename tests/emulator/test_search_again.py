@@ -40,6 +40,9 @@ def forgetful(service: Service) -> list[str]:
 ADA = instance(StudyInstanceUID="1.1", SeriesInstanceUID="1.1.1", SOPInstanceUID="1.1.1.1", PatientName="Ada^A")
 BOB = instance(StudyInstanceUID="1.2", SeriesInstanceUID="1.2.1", SOPInstanceUID="1.2.1.1", PatientName="Bob^B")
 ADA_AGAIN = instance(StudyInstanceUID="1.1", SeriesInstanceUID="1.1.2", SOPInstanceUID="1.1.2.1", PatientName="Ada^New")
+ADA_MORE = instance(
+    StudyInstanceUID="1.1", SeriesInstanceUID="1.1.1", SOPInstanceUID="1.1.1.2", PatientName="Ada^A", PatientSex="F"
+)
 NEWEST = instance(StudyInstanceUID="1.2", SeriesInstanceUID="1.2.1", SOPInstanceUID="1.2.1.2", PatientSex="F")
 REPLACED = instance(StudyInstanceUID="1.1", SeriesInstanceUID="1.1.1", SOPInstanceUID="1.1.1.1", PatientName="Ada^Put")
 
@@ -70,6 +73,7 @@ def control(method: str, path: str, **body: object) -> Callable[[Service], None]
 CHANGES: dict[str, Callable[[Service], object]] = {
     "another study": lambda service: service.store(instance(PatientName="Ada^Third")),
     "more of a study": lambda service: service.store(ADA_AGAIN),
+    "more of a series": lambda service: service.store(ADA_MORE),  # which says the same of the study, but for the sex
     "another version": put,
     "a bulk update": lambda service: update(service, ADA, changes=person("Ada^Updated")),
     "an instance deleted": lambda service: service.owner.delete(f"{service.v2}/{path(ADA)}"),
