@@ -163,13 +163,13 @@ def selection(level: str, attributes: frozenset[int]) -> Selection:
 def search(reader: sqlite3.Connection, query: Query, texts: Texts) -> list[str]:
     """The rows that match, newest first, as DICOM JSON objects. `reader`: in a transaction that has read nothing."""
     where, values = conditions_sql(query)
-    key = KEY[query.level]
+    column = KEY[query.level]
     tables = INSTANCES_BY_UID if query.level == "instance" and query.names_its_rows else TABLES[query.level]
     cursor = reader.cursor()
     cursor.row_factory = None  # a tuple is enough
     edition = texts.edition  # first: what is committed meanwhile makes another one
     cursor.execute(
-        f"SELECT {key} FROM {tables} WHERE {where} ORDER BY {key} DESC LIMIT ? OFFSET ?",
+        f"SELECT {column} FROM {tables} WHERE {where} ORDER BY {column} DESC LIMIT ? OFFSET ?",
         [*values, query.limit, query.offset],
     )
     keys = [key for (key,) in cursor]
