@@ -182,8 +182,11 @@ class Archive:
 
     def search(self, query: Query, briefly: bool = False) -> list[str]:
         """The rows that match, newest first, as DICOM JSON objects; `briefly`: raises TooLong."""
+        texts = self.index.texts
+        if not query.names_its_rows and (rows := texts.again(query, query.kind)) is not None:
+            return rows
         with self.index.briefly() if briefly else self.index.one_moment() as reader:
-            return search(reader, query, self.index.texts)
+            return search(reader, query, texts)
 
     def delete(self, partition: int, *identifiers: str) -> int:
         """Delete a study, a series or an instance. Returns how many instances went; 0 when it was not there."""

@@ -10,7 +10,7 @@ from functools import lru_cache
 from json.encoder import encode_basestring as quoted
 from typing import Any
 
-from dicom_emulator.archive.texts import Row, Texts
+from dicom_emulator.archive.texts import Kind, Row, Texts
 from dicom_emulator.dicom.attributes import (
     CORE,
     IDENTIFIERS,
@@ -71,6 +71,10 @@ class Query:
     attributes: frozenset[int] = field(default_factory=frozenset)
     limit: int = 100
     offset: int = 0
+
+    @property
+    def kind(self) -> Kind:
+        return self.level, self.attributes
 
     @property
     def names_its_rows(self) -> bool:
@@ -173,11 +177,13 @@ def search(reader: sqlite3.Connection, query: Query, texts: Texts) -> list[str]:
         [*values, query.limit, query.offset],
     )
     keys = [key for (key,) in cursor]
-    kind = query.level, query.attributes
-    found = texts.find(edition, kind, keys)
+    if not query.names_its_rows:  # of these there are too many, and they are found at once
+        texts.note(edition, query, keys)
+    found = texts.find(edition, query.kind, keys)
     if None in found:
-        rows = write(reader, selection(*kind), [key for key, text in zip(keys, found, strict=True) if text is None])
-        texts.add(edition, kind, rows)
+        missing = [key for key, text in zip(keys, found, strict=True) if text is None]
+        rows = write(reader, selection(*query.kind), missing)
+        texts.add(edition, query.kind, rows)
         written = {key: text for _, key, text in rows}
         found = [text or written[key] for key, text in zip(keys, found, strict=True)]
     return found

@@ -13,9 +13,9 @@ import pytest
 from dicom_emulator.archive import Archive
 from dicom_emulator.archive import query as archive_query
 from dicom_emulator.archive import texts as archive_texts
-from dicom_emulator.archive.query import SERIES_INSTANCES, STUDY_INSTANCES, Query
+from dicom_emulator.archive.query import SERIES_INSTANCES, STUDY_INSTANCES, Condition, Query
 from dicom_emulator.archive.texts import Kind, Row, Texts
-from dicom_emulator.dicom.attributes import MODALITIES_IN_STUDY, tag_of
+from dicom_emulator.dicom.attributes import MODALITIES_IN_STUDY, SEARCHABLE, tag_of
 
 NAME, MODALITY, SEX = map(tag_of, ("PatientName", "Modality", "PatientSex"))
 COUNTS = {STUDY_INSTANCES, SERIES_INSTANCES, MODALITIES_IN_STUDY}
@@ -99,6 +99,8 @@ def test_what_is_rolled_back_is_not_forgotten(archive: Archive) -> None:
         assert rows(archive) == before
 
 
+ALL = Query("study", 1, attributes=frozenset({NAME}))
+DELETE_CLEO = "DELETE FROM study WHERE study_key = 3"
 ADA = Query("study", 1, "1.1", attributes=frozenset({NAME}))
 
 
@@ -124,20 +126,51 @@ def test_what_was_read_before_a_change_is_not_remembered_after_it(archive: Archi
 
 def test_what_was_read_after_a_change_is_no_answer_to_a_search_from_before(archive: Archive) -> None:
     """All that a search reads is from one moment."""
+    uid = Condition(SEARCHABLE[tag_of("StudyInstanceUID")], "1.1")
+    by_uid = Query("study", 1, conditions=(uid,), attributes=frozenset({NAME}))
 
     def after_a_change(texts: Texts, edition: int, kind: Kind, keys: Sequence[int]) -> list[str | None]:
         in_between.stop()
         rename(archive, "New")
-        other = threading.Thread(target=archive.search, args=[ADA])
+        other = threading.Thread(target=archive.search, args=[by_uid])
         other.start()
         other.join()
         return texts.find(edition, kind, keys)
 
-    assert name_of(archive.search(ADA)) == "Ada"
+    assert name_of(archive.search(by_uid)) == "Ada"
     in_between = mock.patch.object(Texts, "find", after_a_change)
     in_between.start()
-    assert name_of(archive.search(ADA)) == "Ada"
-    assert name_of(archive.search(ADA)) == "New"
+    assert name_of(archive.search(by_uid)) == "Ada"
+    assert name_of(archive.search(by_uid)) == "New"
+
+
+def test_what_was_found_before_a_change_is_not_found_after_it(archive: Archive) -> None:
+    def and_then_a_change(texts: Texts, edition: int, search: Query, keys: list[int]) -> None:
+        in_between.stop()
+        write(archive, DELETE_CLEO)
+        texts.note(edition, search, keys)
+
+    in_between = mock.patch.object(Texts, "note", and_then_a_change)
+    in_between.start()
+    assert len(archive.search(ALL)) == 2
+    assert len(archive.search(ALL)) == 1
+
+
+def test_what_is_asked_again_is_not_looked_up_until_anything_changes(archive: Archive) -> None:
+    found = archive.search(ALL)
+    with mock.patch.object(archive.index, "one_moment", side_effect=AssertionError("looked up")):
+        assert archive.search(ALL) == found
+        write(archive, DELETE_CLEO)
+        with pytest.raises(AssertionError, match="looked up"):
+            archive.search(ALL)
+    assert archive.search(ALL) == found[1:]
+
+
+def test_not_more_searches_are_remembered_than_a_bound(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archive_texts, "MOST_SEARCHES", 3)
+    for offset in range(10):
+        archive.search(Query("study", 1, offset=offset))
+        assert len(archive.index.texts._found) == offset % 3 + 1
 
 
 class ChangedBefore(Texts):
@@ -149,7 +182,7 @@ class ChangedBefore(Texts):
 
     @property
     def edition(self) -> int:
-        while self.changes:
+        if self.changes:
             self.changes.pop()()
         return self._edition
 
@@ -163,6 +196,15 @@ def test_the_edition_is_looked_at_before_anything_is_read(archive: Archive) -> N
     texts.changes.append(lambda: rename(archive, "New"))
     archive.search(ADA)
     assert name_of(archive.search(ADA)) == "New"
+
+
+def test_nothing_was_found_only_if_nothing_has_changed_meanwhile(archive: Archive) -> None:
+    archive.index.texts = texts = ChangedBefore()
+    nobody = Query("study", 1, "1.2")
+    assert archive.search(nobody) == []
+    one_more = "INSERT INTO study (partition_key, StudyInstanceUID) VALUES (1, '1.2')"
+    texts.changes += [lambda: write(archive, one_more), lambda: None]  # the last one first
+    assert len(archive.search(nobody)) == 1
 
 
 def test_what_has_changed_is_forgotten_before_the_change_is_over(archive: Archive) -> None:
