@@ -15,7 +15,7 @@ from dicom_emulator.archive.files import DataDirInUse, Files
 from dicom_emulator.archive.index import Damaged, Index, WrongSchema, damage_told, examine
 from dicom_emulator.archive.ingest import NewInstance
 from dicom_emulator.archive.insertion import insert
-from dicom_emulator.archive.query import Found, Query, search
+from dicom_emulator.archive.query import Query, search
 from dicom_emulator.archive.snapshots import Snapshots, file_names
 from dicom_emulator.dicom import frames
 from dicom_emulator.dicom.part10 import Source
@@ -88,7 +88,6 @@ class Archive:
         self._creating: set[tuple[int, str, str, str]] = set()
         self._creating_lock = threading.Lock()
         self._tags: tuple[int, list[ExtendedQueryTag]] = (-1, [])  # as of that edition of the index
-        self._found = Found(-1)
 
     @contextmanager
     def creating(self, partition: int, instances: set[Identifiers]) -> Iterator[set[Identifiers]]:
@@ -181,18 +180,11 @@ class Archive:
 
     def search(self, query: Query, briefly: bool = False) -> list[str]:
         """The rows that match, newest first, as DICOM JSON objects; `briefly`: raises TooLong."""
-        edition = self.index.edition  # first: what is committed meanwhile makes another one
-        found = self._found
-        if found.edition != edition:
-            found = Found(edition)
-        rows = found.find(query)
-        if rows is None:
-            with self.index.briefly() if briefly else self.index.one_moment() as reader:
-                rows = search(reader, query)
-            if edition % 2 == 0 and not query.names_its_rows:
-                found.add(query, rows)
-                self._found = found
-        return rows
+        texts = self.index.texts
+        if not query.names_its_rows and (rows := texts.again(query, query.kind)) is not None:
+            return rows
+        with self.index.briefly() if briefly else self.index.one_moment() as reader:
+            return search(reader, query, texts)
 
     def delete(self, partition: int, *identifiers: str) -> int:
         """Delete a study, a series or an instance. Returns how many instances went; 0 when it was not there."""

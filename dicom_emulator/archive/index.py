@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Iterator
 
 from dicom_emulator.archive.query import fuzzy_match
+from dicom_emulator.archive.texts import Texts
 
 SCHEMA_VERSION = 4  # what schema.sql describes; migrations/N.sql leads from version N to N + 1
 DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}
@@ -20,6 +21,14 @@ WHERE tables.type = 'table'
 """
 MAPPED = 256 * 1024 * 1024  # bytes of the database that are read in place, not page by page through a cache
 FEW_STEPS = 20_000  # of SQLite's machine, in which it finds and sorts some hundred rows: a millisecond
+# What is watched for changes. Not a new instance: it comes with its study's row written anew (see insertion.py), and a
+# trigger would make a hundred of them take half a millisecond longer. Metadata come and go with their instance.
+WATCHED = {
+    "study": ["UPDATE", "DELETE"],
+    "series": ["INSERT", "UPDATE", "DELETE"],
+    "instance": ["UPDATE", "DELETE"],
+    "metadata": ["UPDATE"],
+}
 log = logging.getLogger("dicom_emulator")
 
 
@@ -59,10 +68,12 @@ class Index:
         self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
         self._writing = threading.Lock()
-        self.edition = 0  # another number after each change; an odd one while it becomes visible
+        self.texts = Texts()
+        self._changed: set[int] = set()  # studies, by the transaction that is going on
         try:
             self._writer = self._connect()
             bring_up_to_date(self._writer)
+            watch_studies(self._writer, self._changed)
         except BaseException:
             self.close()
             raise
@@ -77,6 +88,11 @@ class Index:
         connection.execute(f"PRAGMA mmap_size = {MAPPED}")
         connection.create_function("fuzzy_match", 2, fuzzy_match, deterministic=True)
         return connection
+
+    @property
+    def edition(self) -> int:
+        """Another number after each change; an odd one while it becomes visible."""
+        return self.texts.edition
 
     @property
     def reader(self) -> sqlite3.Connection:
@@ -108,10 +124,11 @@ class Index:
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """The writing connection inside a transaction: committed at the end, or rolled back on an exception."""
         with self._writing:
+            self._changed.clear()
             self._writer.execute("BEGIN IMMEDIATE")
             try:
                 yield self._writer
-                with self._changing():
+                with self.texts.changing(self._changed):
                     self._writer.execute("COMMIT")
             except BaseException:
                 if self._writer.in_transaction:
@@ -119,22 +136,25 @@ class Index:
                 raise
 
     @contextmanager
-    def _changing(self) -> Iterator[None]:
-        self.edition += 1
-        try:
-            yield
-        finally:
-            self.edition += 1
-
-    @contextmanager
     def alone(self) -> Iterator[sqlite3.Connection]:
-        """The writing connection outside of a transaction, while nobody else writes."""
-        with self._writing, self._changing():
+        """The writing connection outside of a transaction, while nobody else writes; for what may change anything."""
+        with self._writing, self.texts.changing():
             yield self._writer
 
     def close(self) -> None:
         for connection in self._connections:
             connection.close()
+
+
+def watch_studies(writer: sqlite3.Connection, changed: set[int]) -> None:
+    """Have SQLite put the keys of studies into `changed` when anything is written that a row of a search may show."""
+    writer.create_function("note_changed", 1, changed.add)
+    for table, events in WATCHED.items():
+        for event in events:
+            note = f"SELECT note_changed({'NEW' if event == 'INSERT' else 'OLD'}.study_key)"
+            if table == "metadata":
+                note = "SELECT note_changed(study_key) FROM instance WHERE watermark = NEW.watermark"
+            writer.execute(f"CREATE TEMP TRIGGER {table}_{event} AFTER {event} ON main.{table} BEGIN {note}; END")
 
 
 def examine(path: Path) -> bool:

@@ -10,6 +10,7 @@ from functools import lru_cache
 from json.encoder import encode_basestring as quoted
 from typing import Any
 
+from dicom_emulator.archive.texts import Kind, Row, Texts
 from dicom_emulator.dicom.attributes import (
     CORE,
     IDENTIFIERS,
@@ -38,8 +39,6 @@ INDEXED_FOR = {
 
 
 Comparable = str | int | float
-MOST_TEXT = 8 * 1024 * 1024  # characters of rows that are remembered
-MOST_SEARCHES = 1000  # that are remembered; those that find nothing have no text
 UIDS = dict(zip(("study", "series", "instance"), IDENTIFIERS, strict=True))  # what names a row of each level
 to_json = json.JSONEncoder(ensure_ascii=False).encode
 
@@ -72,6 +71,10 @@ class Query:
     attributes: frozenset[int] = field(default_factory=frozenset)
     limit: int = 100
     offset: int = 0
+
+    @property
+    def kind(self) -> Kind:
+        return self.level, self.attributes
 
     @property
     def names_its_rows(self) -> bool:
@@ -116,14 +119,28 @@ def fuzzy_match(name: str | None, wanted: str) -> bool:
     )
 
 
+KEY = {"study": "study.study_key", "series": "series.series_key", "instance": "instance.watermark"}
+TABLES = {
+    "study": "study",
+    "series": "series JOIN study USING (study_key)",
+    "instance": "instance JOIN series USING (series_key) JOIN study ON study.study_key = instance.study_key",
+}
+# The same, so that SQLite does not look through all instances of a study for those with a UID.
+INSTANCES_BY_UID = "instance JOIN series USING (series_key) JOIN study ON study.study_key = series.study_key"
+# The watermark of a row's newest instance.
+NEWEST = {
+    "study": "(SELECT MAX(watermark) FROM instance WHERE instance.study_key = study.study_key)",
+    "series": "(SELECT MAX(watermark) FROM instance WHERE instance.series_key = series.series_key)",
+    "instance": "instance.watermark",
+}
+
+
 @dataclass(frozen=True)
 class Selection:
-    """How rows of one level with certain attributes come about."""
+    """How rows of one level with certain attributes are written."""
 
-    columns: str
-    page: str
-    keys: int  # columns that come before those of `indexed`
-    indexed: tuple[Attribute, ...] | None  # read from the index; None: from the metadata
+    read: str  # the SQL that finds them, by a JSON array of their keys
+    indexed: tuple[Attribute, ...] | None  # read from the index; None: from the metadata of the newest instance
     tags: tuple[str, ...]  # of the attributes, in ascending order
     computed: tuple[int, ...]
 
@@ -134,63 +151,52 @@ def selection(level: str, attributes: frozenset[int]) -> Selection:
     indexed = tuple(CORE[tag] for tag in sorted(attributes & CORE.keys())) if is_indexed else None
     levels = {"study", level} if is_indexed else {level}
     computed = tuple(tag for tag in sorted(attributes & COMPUTED.keys()) if COMPUTED[tag] in levels)
-    keys = [] if indexed and not computed else KEYS[level]
+    if indexed is None:
+        columns, tables = ["json"], f"{TABLES[level]} LEFT JOIN metadata ON metadata.watermark = {NEWEST[level]}"
+    else:
+        columns, tables = [f"{attribute.level}.{attribute.keyword}" for attribute in indexed], TABLES[level]
     return Selection(
-        ", ".join(keys + [f"{attribute.level}.{attribute.keyword}" for attribute in indexed or ()]),
-        f"ORDER BY {KEYS[level][0]} DESC LIMIT ? OFFSET ?",
-        len(keys),
+        f"SELECT {', '.join(['study.study_key', KEY[level], *columns])} FROM {tables}"
+        f" WHERE {KEY[level]} IN (SELECT value FROM json_each(?))",
         indexed,
         tuple(map(hex_tag, sorted(attributes))),
         computed,
     )
 
 
-@dataclass
-class Found:
-    """What searches have found, for as long as nothing changes: whoever looks at a page looks at it again.
-
-    `edition`: of the index, before the rows were read; an even one.
-    """
-
-    edition: int
-    _rows: dict[Query, list[str]] = field(default_factory=dict)
-    _size: int = 0
-
-    def find(self, query: Query) -> list[str] | None:
-        return self._rows.get(query)
-
-    def add(self, query: Query, rows: list[str]) -> None:
-        self._size += sum(map(len, rows))
-        if self._size > MOST_TEXT or len(self._rows) == MOST_SEARCHES:
-            self._rows.clear()
-            self._size = 0
-            return
-        self._rows[query] = rows
-
-
-def search(reader: sqlite3.Connection, query: Query) -> list[str]:
-    """The rows that match, newest first, as DICOM JSON objects."""
-    chosen = selection(query.level, query.attributes)
+def search(reader: sqlite3.Connection, query: Query, texts: Texts) -> list[str]:
+    """The rows that match, newest first, as DICOM JSON objects. `reader`: in a transaction that has read nothing."""
     where, values = conditions_sql(query)
-    found = reader.execute(
-        f"SELECT {chosen.columns} FROM {TABLES[query.level]} WHERE {where} {chosen.page}",
+    column = KEY[query.level]
+    tables = INSTANCES_BY_UID if query.level == "instance" and query.names_its_rows else TABLES[query.level]
+    cursor = reader.cursor()
+    cursor.row_factory = None  # a tuple is enough
+    edition = texts.edition  # first: what is committed meanwhile makes another one
+    cursor.execute(
+        f"SELECT {column} FROM {tables} WHERE {where} ORDER BY {column} DESC LIMIT ? OFFSET ?",
         [*values, query.limit, query.offset],
-    ).fetchall()
+    )
+    keys = [key for (key,) in cursor]
+    if not query.names_its_rows:  # of these there are too many, and they are found at once
+        texts.note(edition, query, keys)
+    found = texts.find(edition, query.kind, keys)
+    if None in found:
+        missing = [key for key, text in zip(keys, found, strict=True) if text is None]
+        rows = write(reader, selection(*query.kind), missing)
+        texts.add(edition, query.kind, rows)
+        written = {key: text for _, key, text in rows}
+        found = [text or written[key] for key, text in zip(keys, found, strict=True)]
+    return found
+
+
+def write(reader: sqlite3.Connection, chosen: Selection, keys: Sequence[int]) -> list[Row]:
+    """The rows with these keys, in any order."""
+    found = reader.execute(chosen.read, [to_json(keys)]).fetchall()
     if chosen.indexed is None:
-        return [from_metadata(reader, row, query.level, chosen) for row in found]
-    return from_index(reader, found, chosen.indexed, chosen)
-
-
-TABLES = {
-    "study": "study",
-    "series": "series JOIN study USING (study_key)",
-    "instance": "instance JOIN series USING (series_key) JOIN study ON study.study_key = instance.study_key",
-}
-KEYS = {
-    "study": ["study.study_key"],
-    "series": ["series.series_key", "study.study_key"],
-    "instance": ["instance.watermark", "instance.study_key", "instance.series_key"],
-}
+        texts = [from_metadata(reader, row, chosen) for row in found]
+    else:
+        texts = from_index(reader, found, chosen.indexed, chosen)
+    return [(study, key, text) for (study, key, *_), text in zip(found, texts, strict=True)]
 
 
 def conditions_sql(query: Query) -> tuple[str, list[Any]]:
@@ -244,12 +250,12 @@ def comparison(condition: Condition, column: str) -> tuple[str, list[Any]]:
 def from_index(
     reader: sqlite3.Connection, found: list[sqlite3.Row], indexed: tuple[Attribute, ...], chosen: Selection
 ) -> list[str]:
-    """Rows from the columns of the index behind the keys: what was never set, or is empty, is absent.
+    """Rows from the columns of the index behind the two keys: what was never set, or is empty, is absent.
 
     Put together as text, since json.dumps takes several times as long; and a column at a time, since some rows lack
     what others have, but each column is written in one way.
     """
-    columns = list(zip(*found, strict=True))[chosen.keys :]
+    columns = list(zip(*found, strict=True))[2:]
     elements = {
         attribute.tag: elements_of(attribute, column)
         for attribute, column in zip(indexed, columns, strict=bool(found))
@@ -273,23 +279,12 @@ def elements_of(attribute: Attribute, values: Sequence[str | None]) -> list[str]
     return [f"{start}{quoted(value)}{end}" if value else "" for value in values]
 
 
-def from_metadata(reader: sqlite3.Connection, row: sqlite3.Row, level: str, chosen: Selection) -> str:
+def from_metadata(reader: sqlite3.Connection, row: sqlite3.Row, chosen: Selection) -> str:
     """A row from the saved metadata of its newest instance: what that file has, empty attributes included."""
-    metadata = newest_metadata(reader, row, level)
+    metadata: dict[str, Any] = json.loads(row["json"]) if row["json"] else {}
     if chosen.computed:
         metadata |= computed(reader, row, chosen.computed)
     return to_json({tag: metadata[tag] for tag in chosen.tags if tag in metadata})
-
-
-def newest_metadata(reader: sqlite3.Connection, row: sqlite3.Row, level: str) -> dict[str, Any]:
-    if level == "instance":
-        watermark = row["watermark"]
-    else:
-        (watermark,) = reader.execute(
-            f"SELECT MAX(watermark) FROM instance WHERE {level}_key = ?", [row[f"{level}_key"]]
-        ).fetchone()
-    found = reader.execute("SELECT json FROM metadata WHERE watermark = ?", [watermark]).fetchone()
-    return json.loads(found["json"]) if found else {}
 
 
 def computed(reader: sqlite3.Connection, row: sqlite3.Row, attributes: Iterable[int]) -> dict[str, Any]:

@@ -1,21 +1,19 @@
-"""A search that is repeated: what it finds is remembered until something changes; threads are for what takes long."""
+"""A search that is repeated: a row is remembered until its study changes; threads are for what takes long."""
 
 import json
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 from unittest import mock
 
 import pytest
 import requests
 
-from dicom_emulator import archive
 from dicom_emulator.api import search as api
 from dicom_emulator.archive import index as archive_index
 from dicom_emulator.archive import query as archive_query
 from dicom_emulator.archive.index import Index, TooLong
-from dicom_emulator.archive.query import Found, Query
+from dicom_emulator.archive.texts import Texts
 from tests.emulator.conftest import Service
 from tests.emulator.dicom_files import instance, multipart, path
 from tests.emulator.operations import add_tags, person, tag, update
@@ -34,15 +32,30 @@ def answers(service: Service) -> list[str]:
 
 
 def forgetful(service: Service) -> list[str]:
-    """The answers of an emulator that looks everything up."""
-    with mock.patch.object(Found, "find", return_value=None):
+    """The answers of an emulator that remembers nothing."""
+    with mock.patch.object(Texts, "find", lambda self, edition, kind, keys: [None] * len(keys)):
         return answers(service)
 
 
 ADA = instance(StudyInstanceUID="1.1", SeriesInstanceUID="1.1.1", SOPInstanceUID="1.1.1.1", PatientName="Ada^A")
 BOB = instance(StudyInstanceUID="1.2", SeriesInstanceUID="1.2.1", SOPInstanceUID="1.2.1.1", PatientName="Bob^B")
 ADA_AGAIN = instance(StudyInstanceUID="1.1", SeriesInstanceUID="1.1.2", SOPInstanceUID="1.1.2.1", PatientName="Ada^New")
+ADA_MORE = instance(
+    StudyInstanceUID="1.1", SeriesInstanceUID="1.1.1", SOPInstanceUID="1.1.1.2", PatientName="Ada^A", PatientSex="F"
+)
+NEWEST = instance(StudyInstanceUID="1.2", SeriesInstanceUID="1.2.1", SOPInstanceUID="1.2.1.2", PatientSex="F")
 REPLACED = instance(StudyInstanceUID="1.1", SeriesInstanceUID="1.1.1", SOPInstanceUID="1.1.1.1", PatientName="Ada^Put")
+
+
+def delete_and_store(service: Service) -> None:
+    assert service.owner.delete(f"{service.v2}/studies/1.1").ok
+    service.store(REPLACED)
+
+
+def reset_and_store(service: Service) -> None:
+    """The index gives the same keys to other studies."""
+    control("POST", "reset")(service)
+    service.store(BOB, REPLACED)
 
 
 def put(service: Service) -> None:
@@ -60,10 +73,15 @@ def control(method: str, path: str, **body: object) -> Callable[[Service], None]
 CHANGES: dict[str, Callable[[Service], object]] = {
     "another study": lambda service: service.store(instance(PatientName="Ada^Third")),
     "more of a study": lambda service: service.store(ADA_AGAIN),
+    "more of a series": lambda service: service.store(ADA_MORE),  # which says the same of the study, but for the sex
     "another version": put,
     "a bulk update": lambda service: update(service, ADA, changes=person("Ada^Updated")),
     "an instance deleted": lambda service: service.owner.delete(f"{service.v2}/{path(ADA)}"),
+    "the newest instance deleted": lambda service: service.owner.delete(f"{service.v2}/{path(NEWEST)}"),
+    "a study deleted": lambda service: service.owner.delete(f"{service.v2}/studies/1.1"),
+    "a study deleted and stored again": delete_and_store,
     "reset": control("POST", "reset"),
+    "reset, and the same UIDs stored": reset_and_store,
     "back to a snapshot": control("POST", "snapshots/empty/restore"),
 }
 
@@ -71,7 +89,7 @@ CHANGES: dict[str, Callable[[Service], object]] = {
 @pytest.fixture
 def stored(service: Service) -> Iterator[Service]:
     control("POST", "snapshots", name="empty")(service)
-    service.store(ADA, BOB)
+    service.store(ADA, BOB, NEWEST)
     yield service
     control("DELETE", "snapshots/empty")(service)
 
@@ -86,55 +104,41 @@ def test_what_has_changed_is_seen_at_once(stored: Service, change: Callable[[Ser
     assert after != before
 
 
-def test_a_page_is_looked_up_once_until_something_changes(stored: Service) -> None:
-    with mock.patch.object(archive, "search", wraps=archive.search) as looked_up:
-        assert answers(stored) == answers(stored)
-        assert looked_up.call_count == len(PAGES)
-        stored.store(ADA_AGAIN)
-        answers(stored)
-        assert looked_up.call_count == 2 * len(PAGES)
+def test_what_changes_after_a_snapshot_came_back_is_seen(stored: Service) -> None:
+    control("POST", "snapshots/empty/restore")(stored)
+    stored.store(ADA, BOB)
+    before = answers(stored)
+    stored.store(ADA_AGAIN)
+    assert answers(stored) == forgetful(stored) != before
 
 
-def test_what_names_its_rows_is_found_at_once_and_not_remembered(stored: Service) -> None:
-    with mock.patch.object(archive, "search", wraps=archive.search) as looked_up:
-        for _ in range(2):
-            assert stored.owner.get(f"{stored.v2}/studies?StudyInstanceUID=1.1", headers=JSON).ok
-    assert looked_up.call_count == 2
+def written(service: Service, ask: Callable[[Service], object] = answers) -> int:
+    """How many rows it takes to write anew when somebody asks."""
+    with mock.patch.object(archive_query, "write", wraps=archive_query.write) as write:
+        ask(service)
+    return sum(len(call.args[2]) for call in write.call_args_list)
 
 
-ONE_MORE = "INSERT INTO study (partition_key, StudyInstanceUID) VALUES (1, '1.2')"
+def test_a_row_is_written_once_until_its_study_changes(stored: Service) -> None:
+    def studies(service: Service) -> None:
+        assert len(service.owner.get(f"{service.v2}/studies", headers=JSON).json()) == 2
+
+    assert [written(stored, studies), written(stored, studies)] == [2, 0]
+    stored.store(ADA_AGAIN)
+    assert [written(stored, studies), written(stored, studies)] == [1, 0]
+    answers(stored)
+    assert written(stored) == 0
 
 
-def test_what_was_read_before_a_change_is_not_remembered_after_it(tmp_path: Path) -> None:
-    def before_a_change(reader: sqlite3.Connection, query: Query) -> list[str]:
-        rows = archive_query.search(reader, query)
-        with kept.index.transaction() as writer:
-            writer.execute(ONE_MORE)
-        return rows
+@pytest.mark.parametrize(
+    "search", ["studies?StudyInstanceUID=1.1", "studies/1.1/series/1.1.1/instances?SOPInstanceUID=1.1.1.1"]
+)
+def test_what_names_its_rows_is_found_at_once(stored: Service, search: str) -> None:
+    def one(service: Service) -> None:
+        assert len(service.owner.get(f"{service.v2}/{search}", headers=JSON).json()) == 1
 
-    with closing(archive.Archive(tmp_path)) as kept:
-        with mock.patch.object(archive, "search", before_a_change):
-            assert kept.search(Query("study", 1)) == []
-        assert len(kept.search(Query("study", 1))) == 1
-
-
-def test_nothing_is_remembered_while_a_change_becomes_visible(tmp_path: Path) -> None:
-    with closing(archive.Archive(tmp_path)) as kept, kept.index.alone() as writer:
-        assert kept.search(Query("study", 1)) == []
-        writer.execute(ONE_MORE)
-        assert len(kept.search(Query("study", 1))) == 1
-
-
-@pytest.mark.parametrize(("bound", "most", "rows"), [("MOST_TEXT", 1000, ["x" * 300]), ("MOST_SEARCHES", 3, [])])
-def test_not_more_is_remembered_than_a_bound(
-    stored: Service, monkeypatch: pytest.MonkeyPatch, bound: str, most: int, rows: list[str]
-) -> None:
-    monkeypatch.setattr(archive_query, bound, most)
-    found = Found(1)
-    for offset in range(20):
-        found.add(Query("study", 1, offset=offset), rows)
-        assert len(found._rows) <= 3
-    assert answers(stored) == forgetful(stored)
+    with mock.patch.object(api, "run_blocking", side_effect=AssertionError("in a thread")):
+        assert [written(stored, one), written(stored, one)] == [1, 0]
 
 
 def test_a_new_tag_is_known_at_once(stored: Service) -> None:

@@ -21,7 +21,7 @@ def plan(index: Index, query: Query) -> list[str]:
     """The steps that SQLite takes for the rows of a search."""
     statements: list[str] = []
     index.reader.set_trace_callback(statements.append)
-    search(index.reader, query)
+    search(index.reader, query, index.texts)
     index.reader.set_trace_callback(None)
     statement = statements[-1]
     return [row["detail"] for row in index.reader.execute(f"EXPLAIN QUERY PLAN {statement}")]
@@ -54,6 +54,11 @@ def test_a_page_is_read_from_the_newest_row_on(index: Index, level: str) -> None
             "SEARCH instance USING INDEX instance_uid",
         ),
         (
+            Query("instance", 1, "1.2", "1.3", (equal("SOPInstanceUID", "1.4"),)),
+            "SEARCH instance USING INDEX sqlite_autoindex_instance_1 (series_key=? AND SOPInstanceUID=?)",
+        ),
+        (Query("instance", 1, "1.2"), "SEARCH instance USING INDEX instance_study (study_key=?)"),
+        (
             Query("study", 1, conditions=(equal("PatientID", "p"),)),
             "SEARCH study USING INDEX study_patient_id (PatientID_key=?)",
         ),
@@ -66,7 +71,18 @@ def test_a_page_is_read_from_the_newest_row_on(index: Index, level: str) -> None
             "SEARCH of_study USING INDEX sqlite_autoindex_series_1 (study_key=?)",
         ),
     ],
-    ids=["partition", "path", "study", "series", "instance", "patient", "dates", "modalities"],
+    ids=[
+        "partition",
+        "path",
+        "study",
+        "series",
+        "instance",
+        "instance of a path",
+        "instances of a path",
+        "patient",
+        "dates",
+        "modalities",
+    ],
 )
 def test_rows_are_found_by_an_index(index: Index, query: Query, step: str) -> None:
     steps = plan(index, query)

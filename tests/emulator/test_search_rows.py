@@ -46,6 +46,11 @@ def insert(writer: sqlite3.Connection, level: str, above: tuple[str, int], uid: 
     return held
 
 
+def found(index: Index, query: Query) -> list[str]:
+    with index.one_moment() as reader:
+        return search(reader, query, index.texts)
+
+
 def element(tag: int, value: str) -> dict[str, object]:
     vr = CORE[tag].vr
     if vr == "PN":
@@ -72,16 +77,16 @@ def test_a_row_is_written_as_json_writes_its_attributes(index: Index, stored: li
             (key,) = writer.execute("SELECT MAX(study_key) FROM study").fetchone()
             series.insert(0, insert(writer, "series", ("study_key", key), f"2.{number}", of_series))
     study_tags = frozenset(attribute.tag for attribute in COLUMNS["study"])
-    assert search(index.reader, Query("study", 1, attributes=study_tags)) == [text(study) for study in studies]
+    assert found(index, Query("study", 1, attributes=study_tags)) == [text(study) for study in studies]
     both = [text(study | one) for study, one in zip(studies, series, strict=True)]
-    assert search(index.reader, Query("series", 1, attributes=ATTRIBUTES)) == both
+    assert found(index, Query("series", 1, attributes=ATTRIBUTES)) == both
     asked = study_tags | {STUDY_INSTANCES, MODALITIES_IN_STUDY}
     with_counts = [
         text(study, {STUDY_INSTANCES: {"vr": "IS", "Value": [0]}, MODALITIES_IN_STUDY: modalities(one.get(MODALITY))})
         for study, one in zip(studies, series, strict=True)
     ]
-    assert search(index.reader, Query("study", 1, attributes=asked)) == with_counts
-    assert search(index.reader, Query("study", 1)) == ["{}"] * len(stored)
+    assert found(index, Query("study", 1, attributes=asked)) == with_counts
+    assert found(index, Query("study", 1)) == ["{}"] * len(stored)
 
 
 def modalities(value: str | None) -> dict[str, object]:
