@@ -223,6 +223,7 @@ class Archive:
 
     def close(self) -> None:
         self.index.close()
+        self.files.clear_incoming()  # a server that is told to end at once leaves what was arriving
         self.files.close()
 
 

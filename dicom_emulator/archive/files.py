@@ -106,13 +106,13 @@ class Files:
                     (folder / name).unlink()
 
     def clear_incoming(self) -> None:
+        """Remove what nobody waits for any more."""
         for path in self.incoming.iterdir():
             path.unlink(missing_ok=True)
 
     def close(self) -> None:
         while self._trash:
             self.remove(self._trash.popleft()[1])
-        self.clear_incoming()  # what was arriving when the server was told to end at once
         self._lock.close()
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 import dicom_emulator
-from dicom_emulator.archive import Damaged
+from dicom_emulator.archive import Archive, Damaged
 from tests.emulator.dicom_files import instance, path
 from tests.emulator.operations import add_tags, person, tag, update
 from tests.emulator.storing import change_feed, own_emulator, search
@@ -32,6 +32,13 @@ def kept(folder: Path) -> dict[str, str]:
     files = [path for path in folder.rglob("*") if path.is_file() and not path.name.endswith(("-shm", "lock.db"))]
     found = {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
     return {name: hashlib.sha256(content).hexdigest() for name, content in found.items() if content}
+
+
+def test_the_end_leaves_nothing_of_what_was_arriving(tmp_path: Path) -> None:
+    archive = Archive(tmp_path)
+    archive.files.new_incoming().write_bytes(b"a part")
+    archive.close()
+    assert list((tmp_path / "incoming").iterdir()) == []
 
 
 def database(folder: Path) -> Any:
