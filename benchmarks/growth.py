@@ -16,13 +16,13 @@ from pathlib import Path
 from side_by_side import files, servers
 from side_by_side.client import Answer, Connection, Exchange, WrongAnswer
 from side_by_side.files import Uids, Upload
+from side_by_side.results import RESULTS, show
 
 STEPS = [1_000, 3_000, 10_000, 30_000, 100_000]
 QUICK_STEPS = [100, 200, 300]
 TIMES = 50  # that each request is sent
 IN_STUDY = 10
 DAYS = 280  # on which studies were made
-RESULTS = Path(__file__).parent / "results"
 
 
 class Growing:
@@ -162,10 +162,10 @@ def main(arguments: list[str] | None = None) -> int:
             sizes.append(server.memory())
             print(f"{step:,} instances …", file=sys.stderr, flush=True)
     text = f"Emulator: {servers.KINDS[servers.EMULATOR].version(root)}.\n\n{table(steps, found, sizes)}"
-    print(text)
     if options.save:
-        RESULTS.mkdir(exist_ok=True)
-        (RESULTS / f"{options.save}.md").write_text(f"{text}\n![the same as a plot]({options.save}.png)\n", "utf-8")
+        text = f"{text}\n![the same as a plot]({options.save}.png)\n"
+    show(text, options.save)
+    if options.save:
         plot(RESULTS / f"{options.save}.png", steps, found)
     return 0
 

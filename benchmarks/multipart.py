@@ -36,11 +36,11 @@ from dicomweb_client import DICOMwebClient
 from requests_toolbelt import MultipartDecoder
 from urllib3.filepost import RequestField, encode_multipart_formdata
 
+from benchmarks.side_by_side.results import show
 from helpers.multipart import BLOCK, MultipartRelatedStream, iter_parts, parts_of
 from helpers.session import LargeBlocks
 
 IN_MEMORY = "/dev/shm"  # where received files go, so that no disk has a say; those to send are in the page cache
-RESULTS = Path(__file__).parent / "results"
 BOUNDARY = "benchmark-0f3cf5c0-70e0-41ef-baef"
 CONTENT_TYPE = f'multipart/related; type="application/dicom"; boundary={BOUNDARY}'
 MEGABYTE = 1_000_000
@@ -567,10 +567,7 @@ def main(arguments: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="benchmark-", dir=options.folder) as folder:
         table = run(options.task or list(TASKS), sizes, Path(folder))
     text = document(table)
-    print(text)
-    if options.save:
-        RESULTS.mkdir(exist_ok=True)
-        (RESULTS / f"{options.save}.md").write_text(text, "utf-8")
+    show(text, options.save)
     wrong = {key for key, measurements in table.items() for each in measurements if not each.right}
     for task, size, way in sorted(wrong, key=str):
         print(f"WRONG BYTES: {TASKS[task].title}, {size}, {way}", file=sys.stderr)

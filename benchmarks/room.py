@@ -32,13 +32,13 @@ import psutil
 import requests
 
 import run
+from side_by_side.results import show
 from side_by_side.servers import commit
 from tests.copies import free_port
-from tests.notebooks.store import Client, code_cells, read
+from tests.notebooks.store import Client, read
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "notebooks"
-RESULTS = Path(__file__).parent / "results"
 LESSONS = ("01-connect", "02-store-stow", "03-retrieve-wado", "04-search-qido", "05-delete")
 FOR_THE_SYSTEM = 2 * 2**30  # bytes
 PATIENCE = 300  # seconds
@@ -214,10 +214,7 @@ def main(arguments: list[str] | None = None) -> int:
         options.learners, options.pausing, options.pause, options.seconds = [2], [2], 1, 10
     random.seed(1)
     text = "\n".join([*measure(options), ""])
-    print(text)
-    if options.save:
-        RESULTS.mkdir(exist_ok=True)
-        (RESULTS / f"{options.save}.md").write_text(text, "utf-8")
+    show(text, options.save)
     return 0
 
 

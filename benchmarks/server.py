@@ -26,6 +26,7 @@ from typing import Any
 from side_by_side import files, servers
 from side_by_side.client import Answer, Connection, Exchange, Turn, WrongAnswer, turn
 from side_by_side.files import Uids, Upload
+from side_by_side.results import show
 from side_by_side.servers import BARE, EMULATOR
 
 BOUND = 2.5  # times slower than the bare application, at the most
@@ -36,7 +37,6 @@ MB = 1e6
 MOST_ROUNDS = 9
 MISSED = " **missed**"
 NOT_OFFERED = "not offered"
-RESULTS = Path(__file__).parent / "results"
 
 
 @dataclass(frozen=True)
@@ -600,10 +600,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.quick:
         notes.insert(1, "Quick: little data, so the figures say nothing.\n")
     text = report(results, names, contents, notes)
-    print(text)
-    if options.save:
-        RESULTS.mkdir(exist_ok=True)
-        (RESULTS / f"{options.save}.md").write_text(text, "utf-8")
+    show(text, options.save)
     all_cells = [cell for cells in results.values() for cell in cells.values()]
     return 0 if all(cell.turns or cell.trouble == NOT_OFFERED for cell in all_cells) else 1
 

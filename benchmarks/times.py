@@ -19,13 +19,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from side_by_side import servers
+from side_by_side.results import show
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 STARTS = 10
 PATIENCE = 120  # seconds
-RESULTS = Path(__file__).parent / "results"
 # What goes with a learner's copy: no environment, which is linked, and nothing that tools left behind.
 NOT_COPIED = shutil.ignore_patterns(".git", ".venv", "__pycache__", "results", "node_modules", ".*_cache")
 
@@ -168,10 +168,7 @@ def main(arguments: list[str] | None = None) -> int:
         except Missing as missing:
             lines.append(f"| {name} | left out: {missing} | |")
     text = "\n".join([*lines, ""])
-    print(text)
-    if options.save:
-        RESULTS.mkdir(exist_ok=True)
-        (RESULTS / f"{options.save}.md").write_text(text, "utf-8")
+    show(text, options.save)
     return 0
 
 

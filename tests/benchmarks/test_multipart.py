@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from benchmarks import multipart
+from benchmarks.side_by_side import results
 
 SMALL = [multipart.Size(3, 2_000, 1), multipart.Size(5, 300_000, 1)]
 
@@ -16,7 +17,7 @@ SMALL = [multipart.Size(3, 2_000, 1), multipart.Size(5, 300_000, 1)]
 def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """The benchmark with small bodies; where it saves its table."""
     monkeypatch.setattr(multipart, "QUICK", [*SMALL, multipart.Size(1, 1_100_000, 2)])
-    monkeypatch.setattr(multipart, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(results, "RESULTS", tmp_path / "results")
     return tmp_path / "results" / "multipart.md"
 
 
