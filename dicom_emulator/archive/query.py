@@ -6,7 +6,7 @@ import sqlite3
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from json.encoder import encode_basestring as quoted
 from typing import Any
 
@@ -76,7 +76,7 @@ class Query:
     def kind(self) -> Kind:
         return self.level, self.attributes
 
-    @property
+    @cached_property
     def names_its_rows(self) -> bool:
         """Whether a condition is the UID of a row, by which it is found at once."""
         return any(each.attribute.tag == UIDS[self.level] for each in self.conditions)
