@@ -191,10 +191,8 @@ def prepared(settings: Settings, on_ready: Callable[[Ready], None]) -> Iterator[
         codecs = stack.enter_context(contextlib.closing(CodecProcesses()))
         export_dir = (settings.export_dir or data_dir / "exports").absolute()
         operations = stack.enter_context(contextlib.closing(Operations(archive, JOBS, settings.operation_time)))
-        emulator = Emulator(settings, archive, codecs, operations, export_dir)
-        stack.callback(emulator.log.write_lines)
         config = uvicorn.Config(
-            emulator,
+            Emulator(settings, archive, codecs, operations, export_dir),
             http=Connection,
             lifespan="off",
             ws="none",
