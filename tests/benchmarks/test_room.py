@@ -7,6 +7,7 @@ from types import ModuleType
 import pytest
 
 import run
+from tests.notebooks.store import code_cells
 
 ROOT = Path(__file__).parents[2]
 MIB = 2**20
@@ -38,7 +39,7 @@ def test_everybody_runs_each_cell_with_an_emulator_of_their_own(
     monkeypatch.setattr(room, "LESSONS", ("05-delete",))
     held = room.Room(2, run.learner_environment())
     took = asyncio.run(held.hold())
-    cells = room.code_cells(room.read(room.FOLDER / "05-delete.ipynb"))
+    cells = code_cells(room.read(room.FOLDER / "05-delete.ipynb"))
     assert [len(seconds) for seconds in held.waits.values()] == [2] * len(cells)
     assert len(held.kernels) == len(held.emulators) == 2 and min(held.emulators) > 20 * MIB
     assert max(map(max, held.waits.values())) < took and held.processor_seconds > 0.5
