@@ -98,7 +98,7 @@ def check(it: Growing) -> None:
     assert latest["sequence"] == it.stored, f"{latest['sequence']} in the change feed, {it.stored} stored"
 
 
-def table(steps: list[int], found: dict[str, list[float]], sizes: list[int]) -> str:
+def table(steps: list[int], found: dict[str, list[float]], sizes: list[tuple[int, int]]) -> str:
     lines = [
         "Milliseconds for a request, median of "
         f"{TIMES}, and the emulator's memory, by the number of instances that it holds:",
@@ -109,8 +109,11 @@ def table(steps: list[int], found: dict[str, list[float]], sizes: list[int]) -> 
     for name, values in found.items():
         times = " | ".join(f"{1000 * value:.2f}" for value in values)
         lines.append(f"| {name} | {times} | {values[-1] / values[0]:.2f} |")
-    memory = " | ".join(f"{size / 2**20:.0f} MiB" for size in sizes)
-    return "\n".join([*lines, f"| memory | {memory} | {sizes[-1] / sizes[0]:.2f} |", ""])
+    names = ("memory, mapped files included", "memory of its own")
+    for name, values in zip(names, zip(*sizes, strict=True), strict=True):
+        memory = " | ".join(f"{size / 2**20:.0f} MiB" for size in values)
+        lines.append(f"| {name} | {memory} | {values[-1] / values[0]:.2f} |")
+    return "\n".join([*lines, ""])
 
 
 def plot(path: Path, steps: list[int], found: dict[str, list[float]]) -> None:
@@ -159,7 +162,7 @@ def main(arguments: list[str] | None = None) -> int:
             for name, make in REQUESTS.items():
                 found[name].append(measure(it, make))
             check(it)
-            sizes.append(server.memory())
+            sizes.append((server.memory(), server.own_memory()))
             print(f"{step:,} instances …", file=sys.stderr, flush=True)
     text = f"Emulator: {servers.KINDS[servers.EMULATOR].version(root)}.\n\n{table(steps, found, sizes)}"
     if options.save:

@@ -66,7 +66,7 @@ def memory_at_rest(root: Path, quick: bool) -> list[Time]:
         servers.emulator(servers.EMULATOR, Path(folder), root) as server,
     ):
         time.sleep(1)
-        all_of_it, own = (servers.memory(server.process.pid, field) for field in ("VmRSS", "RssAnon"))
+        all_of_it, own = server.memory(), server.own_memory()
     return [Time("memory at rest", f"{all_of_it / 2**20:.0f} MiB, {own / 2**20:.0f} MiB of them its own")]
 
 

@@ -59,6 +59,10 @@ class Server:
         """The bytes in memory now, of the process and its children."""
         return sum(memory(pid, "VmRSS") for pid in tree(self.process.pid))
 
+    def own_memory(self) -> int:
+        """Those of them that are no mapped files."""
+        return sum(memory(pid, "RssAnon") for pid in tree(self.process.pid))
+
 
 class SignedIn(Server):
     """The emulator: each client gets a token from where azure-identity would."""
