@@ -8,7 +8,7 @@ from io import FileIO
 from pathlib import Path
 from typing import Self
 
-CHUNK = 640 * 1024  # bytes read, and sent, at a time: a CT image in one piece, and it stays in the processor's cache in between
+CHUNK = 640 * 1024  # bytes read, and sent, at a time: a CT image, and no more than the processor keeps in its cache
 LARGEST_IN_MEMORY = 4 * 1024 * 1024  # bytes that wait in memory for a client to take them; more wait in a file
 KNOWN = 8  # buffers that are kept for answers to come
 OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0)

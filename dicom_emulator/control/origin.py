@@ -52,6 +52,7 @@ def is_control(scope: Scope) -> bool:
 
 
 def is_to_control(path: str) -> bool:
+    """Whether a path is the emulator's own, and none of the service it stands for."""
     return path == "/" or path.startswith("/_emulator")
 
 

@@ -101,9 +101,7 @@ def write_line(exchange: Exchange) -> None:
         "responseBytes": exchange.response_bytes,
     }
     text = "%(method)s %(path)s %(outcome)s %(milliseconds).0f ms"
-    values = logged | {"outcome": exchange.status or "aborted"}
-    record = log.makeRecord(log.name, logging.INFO, __file__, 0, text, (values,), None, extra={"request": logged})
-    log.handle(record)
+    log.info(text, logged | {"outcome": exchange.status or "aborted"}, extra={"request": logged})
 
 
 def readable(headers: Headers) -> dict[str, str]:
