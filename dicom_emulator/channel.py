@@ -54,7 +54,7 @@ class Channel:
             message["headers"] = self._complemented(message["headers"])
             self._log.answered(self.exchange, self._scope, message)
         else:
-            self.exchange.response_bytes += len(message.get("body", b""))
+            self.exchange.response_bytes += message.get("count", len(message.get("body", b"")))  # count: of a file
         await self._send(message)
 
     async def _read_before_refusing(self, message: Message) -> None:

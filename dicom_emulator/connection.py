@@ -12,7 +12,9 @@ from typing import Any, Self
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from dicom_emulator.direct_socket import DirectSocket, offers_sendfile
 from dicom_emulator.limits import HEAD_SECONDS
+from dicom_emulator.wire.responses import ZERO_COPY
 
 LARGEST_HEAD = 64 * 1024  # bytes; smaller ones are judged by limits.Limits, whose refusals say more
 MOST_PIPELINED = 100  # requests that wait for the answers to those before them
@@ -33,6 +35,7 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
+        self._extensions = {ZERO_COPY: {}} if offers_sendfile(transport) else {}
         self.head_begins()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -78,6 +81,7 @@ class Connection(HttpToolsProtocol):
         if len(self.pipeline) > MOST_PIPELINED:
             raise ValueError("too many requests in a row")  # which the parser makes a fault of the request
         super().on_message_begin()
+        self.scope["extensions"] = self._extensions
         self._in_head = True
 
     def on_headers_complete(self) -> None:
@@ -122,15 +126,22 @@ class Waiting:
 class Answer:
     """Runs the application for one request, and sends its answer (RFC 9112 §6): each message in one write, the first
     one with the head.
+
+    When it has sent a part of a file past the transport, what follows goes the same way.
     """
 
     def __init__(self, cycle: RequestResponseCycle, app: ASGIApp):
         self.cycle, self.app = cycle, app
         self.start: Message | None = None  # goes with the first bytes of the body
         self.left: int | None = None  # bytes of the body that are still to come; None: they come in chunks
+        self.direct: DirectSocket | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self.app(scope, receive, self.send)
+        try:
+            await self.app(scope, receive, self.send)
+        finally:
+            if self.direct:
+                self.direct.close()
 
     async def send(self, message: Message) -> None:
         cycle = self.cycle
@@ -139,33 +150,72 @@ class Answer:
         if cycle.disconnected:
             return
         begins = not (self.start or cycle.response_started)
-        if begins == (message["type"] == "http.response.body"):
+        if begins != (message["type"] == "http.response.start"):
             raise RuntimeError(f"an answer does not {'begin' if begins else 'go on'} with {message['type']}")
         if begins:
             self.start = message
-        elif not cycle.response_complete:
+        elif cycle.response_complete:
+            return
+        elif self.direct or (message["type"] == ZERO_COPY and cycle.scope["method"] != "HEAD"):
+            await self.send_directly(message)
+        else:
             self.write(message.get("body", b""), message.get("more_body", False))
 
     def write(self, body: bytes | memoryview, more: bool) -> None:
         """Send a piece of the body, before the first one the head. Raises RuntimeError where the length is not kept."""
-        cycle = self.cycle
-        pieces = [self.head()] if self.start else []
-        if cycle.scope["method"] == "HEAD":
-            self.left = 0
-        elif self.left is None:
-            pieces += [b"%x\r\n" % len(body), body, b"\r\n"] if body else []
-            pieces += [] if more else [b"0\r\n\r\n"]
-        elif len(body) > self.left:
-            raise RuntimeError(f"the answer has {len(body) - self.left} bytes more than its Content-Length")
+        if self.cycle.scope["method"] == "HEAD":
+            body = b""
+        before, after = self.framing(len(body), more)
+        if len(body) > SMALL:
+            self.cycle.transport.writelines([before, body, after])
         else:
-            self.left -= len(body)
-            pieces.append(body)
-        if sum(map(len, pieces)) > SMALL:
-            cycle.transport.writelines(pieces)
-        elif pieces:
-            cycle.transport.write(b"".join(pieces))
+            self.cycle.transport.write(b"".join([before, body, after]))
         if not more:
             self.end()
+
+    async def send_directly(self, message: Message) -> None:
+        """The same past the transport, also for a part of a file."""
+        body, more = message.get("body", b""), message.get("more_body", False)
+        size = message.get("count", len(body))
+        before, after = self.framing(size, more)
+        try:
+            self.direct = self.direct or await self.past_transport()
+            if message["type"] == ZERO_COPY:
+                await self.direct.send(before, True)
+                await self.direct.send_file(message["file"].fileno(), message["offset"], size)
+                await self.direct.send(after, more)
+            else:
+                await self.direct.send(b"".join([before, body, after]), more)
+        except ConnectionError:
+            self.cycle.transport.abort()
+        else:
+            if not more:
+                self.end()
+
+    async def past_transport(self) -> DirectSocket:
+        """The socket, when all that was written before has left the transport. Raises ConnectionError."""
+        transport = self.cycle.transport
+        if transport.get_write_buffer_size():
+            transport.set_write_buffer_limits(0)  # so that writing is paused until nothing is left
+            await self.cycle.flow.drain()
+            transport.set_write_buffer_limits()
+        if self.cycle.disconnected:
+            raise ConnectionResetError("the client has left")
+        return DirectSocket(transport)
+
+    def framing(self, size: int, more: bool) -> tuple[bytes, bytes]:
+        """What goes before and after so many bytes of the body."""
+        before, after = self.head() if self.start else b"", b""
+        if self.left is None:
+            if size:
+                before, after = b"%s%x\r\n" % (before, size), b"\r\n"
+            if not more:
+                after += b"0\r\n\r\n"
+        elif size > self.left:
+            raise RuntimeError(f"the answer has {size - self.left} bytes more than its Content-Length")
+        else:
+            self.left -= size
+        return before, after
 
     def head(self) -> bytes:
         """The status line and the headers, which are sent now. Raises RuntimeError where something would end a line."""
@@ -173,12 +223,12 @@ class Answer:
         assert start
         status, headers = start["status"], [*cycle.default_headers, *start["headers"]]
         given = dict(headers)
-        if b"content-length" in given:
-            self.left = int(given[b"content-length"])
-        elif cycle.scope["method"] == "HEAD" or status in BODILESS:
+        if b"content-length" not in given and not (cycle.scope["method"] == "HEAD" or status in BODILESS):
+            headers.append((b"transfer-encoding", b"chunked"))
+        elif cycle.scope["method"] == "HEAD":
             self.left = 0
         else:
-            headers.append((b"transfer-encoding", b"chunked"))
+            self.left = int(given.get(b"content-length", 0))
         if b"connection" in given:
             cycle.keep_alive = cycle.keep_alive and given[b"connection"].lower() != b"close"
         elif not cycle.keep_alive:

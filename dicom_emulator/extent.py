@@ -5,10 +5,12 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from io import FileIO
+from itertools import groupby
 from pathlib import Path
 from typing import Self
 
 CHUNK = 640 * 1024  # bytes read, and sent, at a time: a CT image, and no more than the processor keeps in its cache
+LARGE = 64 * 1024  # bytes of a file that are worth a call of their own, which sends them without reading them
 LARGEST_IN_MEMORY = 4 * 1024 * 1024  # bytes that wait in memory for a client to take them; more wait in a file
 KNOWN = 8  # buffers that are kept for answers to come
 OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0)
@@ -81,6 +83,16 @@ def batches_of(pieces: Iterable[Piece]) -> Iterator[list[Piece]]:
     yield batch
 
 
+def batches_with_files_apart(pieces: Sequence[Piece]) -> Iterator[list[Piece]]:
+    """The same, but what is large and in a file has batches of its own, and other batches may have less than CHUNK."""
+    for _, group in groupby(pieces or [b""], is_in_file):
+        yield from batches_of(group)
+
+
+def is_in_file(piece: Piece) -> bool:
+    return isinstance(piece, Extent) and piece.length >= LARGE
+
+
 def cut(piece: Piece, start: int, end: int) -> Piece:
     """The bytes from `start` to `end` of a piece, without a copy."""
     if isinstance(piece, Extent):
@@ -123,6 +135,11 @@ class Reader:
         except OSError:
             return False
         return True
+
+    def opened_at_hand(self, extent: Extent) -> FileIO | None:
+        """The file, if the system seems to have these bytes of it in memory: the first and the last one, it has."""
+        ends = [cut(extent, 0, 1), cut(extent, extent.length - 1, extent.length)]
+        return FileIO(self._file, closefd=False) if self.read_at_hand(ends, bytearray(2)) else None
 
     def _fill(self, pieces: Iterable[Piece], target: bytearray, read: Callable[[int, int, memoryview], int]) -> None:
         position = 0

@@ -95,6 +95,7 @@ def fault_for(faults: list[Fault], scope: Scope) -> Fault | None:
 
 async def go_wrong(fault: Fault, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
     """What `app` does, or what the rule says in its place."""
+    scope["extensions"] = {}  # a body that is to be cut or slowed has to pass through here, also that of a file
     await asyncio.sleep(fault.delay)
     if fault.status is not None:
         app = PlainTextResponse("The emulator was told to answer this.", fault.status)

@@ -5,16 +5,28 @@ import os
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterable, Iterator, Sequence
+from typing import Iterable, Iterator, Sequence, cast
 
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from dicom_emulator.blocking import run_blocking
-from dicom_emulator.extent import CHUNK, Buffers, Extent, Piece, Reader, Spooled, batches_of, length_of
+from dicom_emulator.extent import (
+    CHUNK,
+    Buffers,
+    Extent,
+    Piece,
+    Reader,
+    Spooled,
+    batches_of,
+    batches_with_files_apart,
+    is_in_file,
+    length_of,
+)
 
 DICOM_JSON = "application/dicom+json; charset=utf-8"
 SERVICE_JSON = "application/json; charset=utf-8"
+ZERO_COPY = "http.response.zerocopysend"  # ASGI's extension of this name
 BUFFERS = Buffers()
 
 
@@ -41,7 +53,8 @@ class ServiceJson(Response):
 class StreamedResponse(Response):
     """Sends bytes and pieces of files one after another, until the client is gone.
 
-    It holds the bytes that it reads, at most CHUNK, and as many that the client has yet to take. Raises OSError before
+    It holds the bytes that it reads, at most CHUNK, and as many that the client has yet to take; of a large file in the
+    system's memory not even these, where the server sends it (ASGI's extension "zerocopysend"). Raises OSError before
     anything is sent when one of the files cannot be read.
     """
 
@@ -57,19 +70,18 @@ class StreamedResponse(Response):
         total = left = length_of(self.pieces)
         if total > CHUNK:
             await check(self.pieces)
+        sends_files = total > CHUNK and ZERO_COPY in scope.get("extensions", ())
         gone = None
         with Reader() as reader:
             try:
-                for batch in batches_of(self.pieces):
-                    buffer = BUFFERS.take()
-                    if not reader.read_at_hand(batch, buffer):
-                        await run_blocking(reader.read, batch, buffer)
+                for batch in batches_with_files_apart(self.pieces) if sends_files else batches_of(self.pieces):
+                    message = (sends_files and file_message(reader, batch)) or await read_message(reader, batch)
                     if left == total:
                         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-                    size = min(left, CHUNK)
-                    left -= size
-                    await send({"type": "http.response.body", "body": memoryview(buffer)[:size], "more_body": left > 0})
-                    BUFFERS.give_back(buffer)
+                    left -= length_of(batch)
+                    await send(message | {"more_body": left > 0})
+                    if "body" in message:
+                        BUFFERS.give_back(message["body"].obj)
                     if left:
                         gone = gone or asyncio.create_task(disconnected(receive))
                         await asyncio.sleep(0)  # it is others' turn, also if this client takes all at once
@@ -81,6 +93,23 @@ class StreamedResponse(Response):
                 for path in {piece.path for piece in self.pieces if isinstance(piece, Spooled)}:
                     reader.close()  # Windows removes no file that is open
                     path.unlink(missing_ok=True)
+
+
+def file_message(reader: Reader, batch: list[Piece]) -> Message | None:
+    """What tells the server to send a part of a file, if that is all that the batch has, and no disk is waited for."""
+    if not (len(batch) == 1 and is_in_file(batch[0])):
+        return None
+    extent = cast(Extent, batch[0])
+    file = reader.opened_at_hand(extent)
+    return file and {"type": ZERO_COPY, "file": file, "offset": extent.offset, "count": extent.length}
+
+
+async def read_message(reader: Reader, batch: list[Piece]) -> Message:
+    """The bytes of a batch, in a buffer of which the message has a view."""
+    buffer = BUFFERS.take()
+    if not reader.read_at_hand(batch, buffer):
+        await run_blocking(reader.read, batch, buffer)
+    return {"type": "http.response.body", "body": memoryview(buffer)[: length_of(batch)]}
 
 
 async def check(pieces: Sequence[Piece]) -> None:
