@@ -66,8 +66,8 @@ CREATE TABLE metadata (
 );
 
 CREATE TABLE change_feed (
-    sequence INTEGER PRIMARY KEY AUTOINCREMENT,
-    ticks INTEGER NOT NULL,                         -- 100 ns since 1970
+    sequence INTEGER PRIMARY KEY,                   -- one more than the last: no event is ever taken out alone
+    ticks INTEGER NOT NULL,                         -- 100 ns since 1970; never less than in the row before
     action TEXT NOT NULL,
     partition_key INTEGER NOT NULL REFERENCES partition,
     StudyInstanceUID TEXT NOT NULL,
