@@ -75,7 +75,7 @@ CREATE TABLE change_feed (
     SOPInstanceUID TEXT NOT NULL,
     watermark INTEGER NOT NULL                      -- of the version that was created or deleted
 );
-CREATE INDEX change_feed_ticks ON change_feed (ticks, sequence);
+CREATE INDEX change_feed_ticks ON change_feed (ticks);
 
 CREATE TABLE secret (token_secret BLOB NOT NULL);
 

@@ -20,4 +20,4 @@ INSERT INTO new_change_feed SELECT
 FROM change_feed WINDOW by_sequence AS (ORDER BY sequence);
 DROP TABLE change_feed;
 ALTER TABLE new_change_feed RENAME TO change_feed;
-CREATE INDEX change_feed_ticks ON change_feed (ticks, sequence);
+CREATE INDEX change_feed_ticks ON change_feed (ticks);
