@@ -143,6 +143,7 @@ CREATE TABLE workitem (
     json TEXT NOT NULL,
     UNIQUE (partition_key, SOPInstanceUID)
 );
+CREATE INDEX workitem_partition ON workitem (partition_key, workitem_key);
 
 -- What a search for work items compares with: several rows where a sequence has several items.
 CREATE TABLE workitem_value (

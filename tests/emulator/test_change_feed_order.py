@@ -1,21 +1,17 @@
-"""The order of the change feed: numbers without gaps, and moments that never go back. So any page is found at once."""
+"""The order of the change feed: numbers without gaps, and moments that never go back. And any page of it."""
 
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as some
 
 from dicom_emulator import Control
-from dicom_emulator.archive import change_feed as feed
-from dicom_emulator.archive.change_feed import Event, Window
-from dicom_emulator.archive.index import Index
 from dicom_emulator.archive.ticks import format_ticks, parse_time
 from tests.emulator.conftest import Service
 from tests.emulator.dicom_files import instance, path, uids
@@ -190,59 +186,3 @@ def test_any_page_of_v2(recorded: Recorded, start: int | None, end: int | None, 
     window = {"startTime": start and format_ticks(start), "endTime": end and format_ticks(end)}
     rows = change_feed(recorded.service, "v2", offset=offset, limit=limit, **window)
     assert rows == [recorded.rows[number] for number in within[offset : offset + limit]]
-
-
-# What a page costs
-
-
-@contextmanager
-def feed_of(folder: Path, events: int) -> Iterator[Index]:
-    folder.mkdir()
-    with closing(Index(folder / "index.db")) as index:
-        with index.transaction() as transaction:
-            feed.record(transaction, *(Event("Delete", 1, ("1", "2", f"{n}"), n) for n in range(events)))
-            transaction.execute("UPDATE change_feed SET ticks = sequence")
-        yield index
-
-
-def steps(connection: sqlite3.Connection, work: Any) -> int:
-    """How many steps of SQLite's machine it takes."""
-    taken: list[None] = []
-    connection.set_progress_handler(lambda: taken.append(None), 1)
-    work()
-    connection.set_progress_handler(None, 0)
-    return len(taken)
-
-
-@pytest.mark.parametrize(
-    "window",
-    [
-        lambda events: Window(limit=20),
-        lambda events: Window(limit=20, offset=events // 2),
-        lambda events: Window(limit=20, offset=events - 20),
-        lambda events: Window(limit=20, start=events // 2),
-        lambda events: Window(limit=20, start=10, offset=events - 40),
-        lambda events: Window(limit=200, start=10, end=30),
-        lambda events: Window(limit=20, end=events - 10, offset=events - 40),
-        lambda events: Window(after=events - 20, up_to=events),
-    ],
-    ids=["first", "middle", "last", "since", "last since", "long ago", "last until", "numbers"],
-)
-def test_a_page_costs_the_same_in_a_long_feed(tmp_path: Path, window: Any) -> None:
-    taken = []
-    for events in (100, 4000):
-        with feed_of(tmp_path / f"{events}", events) as index:
-            assert len(feed.events(index.reader, window(events), False)) == 20
-            taken.append(steps(index.reader, lambda: feed.events(index.reader, window(events), False)))
-    assert taken[0] == taken[1] > 20
-
-
-def test_the_latest_event_and_the_next_cost_the_same_in_a_long_feed(tmp_path: Path) -> None:
-    taken = []
-    for events in (100, 4000):
-        with feed_of(tmp_path / f"{events}", events) as index:
-            latest = steps(index.reader, lambda: feed.latest(index.reader, False))
-            with index.transaction() as transaction:
-                event = Event("Create", 1, ("1", "2", "new"), events)
-                taken.append((latest, steps(transaction, lambda: feed.record(transaction, event))))
-    assert taken[0] == taken[1] and min(taken[0]) > 10

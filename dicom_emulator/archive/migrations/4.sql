@@ -21,3 +21,7 @@ FROM change_feed WINDOW by_sequence AS (ORDER BY sequence);
 DROP TABLE change_feed;
 ALTER TABLE new_change_feed RENAME TO change_feed;
 CREATE INDEX change_feed_ticks ON change_feed (ticks);
+
+-- A page of a partition's work items is read from its newest on, and filters need not look through all of them.
+
+CREATE INDEX workitem_partition ON workitem (partition_key, workitem_key);
