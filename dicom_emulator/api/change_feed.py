@@ -32,7 +32,7 @@ def bind_list(request: Request, version: Version) -> FeedParameters:
     start, end = bind_time(parameters, "StartTime", Window.start), bind_time(parameters, "EndTime", Window.end)
     if end <= start:
         raise BadRequest("The start time must occur strictly before the end time.")
-    return FeedParameters(Window(start=start, end=end, limit=limit, offset=offset, by_time=True), metadata)
+    return FeedParameters(Window(start=start, end=end, limit=limit, offset=offset), metadata)
 
 
 def bind_time(parameters: Parameters, name: str, default: int) -> int:
@@ -58,8 +58,7 @@ def bind_latest(request: Request, version: Version) -> bool:
 
 
 async def latest_event(call: Call) -> Response:
-    by_time, metadata = call.version.feed_by_time, call.parameters
-    event = await look_up(lambda: change_feed.latest(call.archive.index.reader, by_time, metadata))
+    event = await look_up(lambda: change_feed.latest(call.archive.index.reader, call.parameters))
     return Response(status_code=204) if event is None else ServiceJson(event)
 
 

@@ -1,6 +1,7 @@
 """Extended query tags: attributes that a user adds to the index (conformance statement, extended query tags)."""
 
 import json
+import sqlite3
 from dataclasses import dataclass
 from typing import Any
 
@@ -167,10 +168,13 @@ def add_to_index(call: Call, tags: list[NewTag]) -> Operation:
 
 async def list_tags(call: Call) -> Response:
     page: Page = call.parameters
-    found = await run_blocking(
-        lambda: extended_query_tags.extended_query_tags(call.archive.index.reader, page.limit, page.offset)
-    )
-    return ServiceJson(json.dumps([described(call, tag) for tag in found]))
+
+    def read() -> list[dict[str, Any]]:
+        reader = call.archive.index.reader
+        found = extended_query_tags.extended_query_tags(reader, page.limit, page.offset)
+        return [described(call, reader, tag) for tag in found]
+
+    return ServiceJson(json.dumps(await run_blocking(read)))
 
 
 async def find(call: Call) -> ExtendedQueryTag:
@@ -187,21 +191,22 @@ def not_found(path: str) -> Missing:
     return Missing(f"The specified extended query tag with tag path {path} cannot be found.")
 
 
-def described(call: Call, tag: ExtendedQueryTag) -> dict[str, Any]:
+def described(call: Call, reader: sqlite3.Connection, tag: ExtendedQueryTag) -> dict[str, Any]:
     path = hex_tag(tag.tag)
     entry: dict[str, Any] = {"path": path, "vr": tag.vr}
     if tag.private_creator:
         entry["privateCreator"] = tag.private_creator
     entry |= {"level": tag.level, "status": tag.status, "queryStatus": tag.query_status}
-    if tag.errors:
-        entry["errors"] = {"count": tag.errors, "href": f"{call.version_url}/extendedquerytags/{path}/errors"}
+    if count := extended_query_tags.count_errors(reader, tag):
+        entry["errors"] = {"count": count, "href": f"{call.version_url}/extendedquerytags/{path}/errors"}
     if tag.status == "adding":
         entry["operation"] = {"id": tag.operation, "href": operation_url(call, tag.operation)}
     return entry
 
 
 async def retrieve(call: Call) -> Response:
-    return ServiceJson(json.dumps(described(call, await find(call))))
+    tag = await find(call)
+    return ServiceJson(json.dumps(await run_blocking(lambda: described(call, call.archive.index.reader, tag))))
 
 
 async def bind_change(request: Request, version: Version) -> str:
@@ -222,15 +227,16 @@ async def change(call: Call) -> Response:
     if tag.status == "adding":
         raise busy(tag)
 
-    def update() -> ExtendedQueryTag | None:
+    def update() -> dict[str, Any] | None:
         with call.archive.index.transaction() as transaction:
             extended_query_tags.set_query_status(transaction, tag, call.parameters)
-            return extended_query_tags.find(transaction, tag.tag)
+            found = extended_query_tags.find(transaction, tag.tag)
+            return described(call, transaction, found) if found else None
 
     changed = await run_blocking(update)
     if changed is None:
         raise not_found(call.request.path_params["tag"])
-    return ServiceJson(json.dumps(described(call, changed)))
+    return ServiceJson(json.dumps(changed))
 
 
 def busy(tag: ExtendedQueryTag) -> Conflict:

@@ -121,7 +121,7 @@ async def search(archive: Archive, query: Query) -> list[str]:
 
 def keys_with_errors(parameters: SearchParameters, extended: list[ExtendedQueryTag]) -> list[str]:
     """The filters, as the client wrote them, whose tag some instances could not be indexed by."""
-    with_errors = {tag.tag for tag in extended if tag.errors}
+    with_errors = {tag.tag for tag in extended if tag.has_errors}
     return [key for key, _ in parameters.matches if parse_attribute(key) in with_errors]
 
 

@@ -60,7 +60,7 @@ class ExtendedQueryTag(NewTag):
     status: str = ""  # "adding", "ready"
     query_status: str = ""  # "enabled", "disabled"
     operation: str = ""
-    errors: int = 0
+    has_errors: bool = False
 
     @property
     def attribute(self) -> Attribute:
@@ -89,13 +89,21 @@ def from_row(row: sqlite3.Row) -> ExtendedQueryTag:
         row["status"],
         row["query_status"],
         row["operation"],
-        row["errors"],
+        bool(row["has_errors"]),
     )
 
 
+# Errors are not counted here: each search and each stored instance looks for the tags, and one may have many errors.
 SELECT = """
-SELECT *, (SELECT COUNT(*) FROM extended_error AS error WHERE error.tag_key = tag.tag_key) AS errors
+SELECT *, EXISTS (SELECT 1 FROM extended_error AS error WHERE error.tag_key = tag.tag_key) AS has_errors
 FROM extended_query_tag AS tag
+"""
+# Picked before anything is joined to them: what is passed over costs next to nothing then.
+ERRORS = """
+SELECT partition.name, StudyInstanceUID, SeriesInstanceUID, SOPInstanceUID, error.ticks, message
+FROM (SELECT * FROM extended_error WHERE tag_key = ? ORDER BY watermark LIMIT ? OFFSET ?) AS error
+JOIN instance USING (watermark) JOIN series USING (series_key) JOIN study ON study.study_key = instance.study_key
+JOIN partition USING (partition_key) ORDER BY error.watermark
 """
 
 
@@ -111,14 +119,12 @@ def find(reader: sqlite3.Connection, tag: int) -> ExtendedQueryTag | None:
 
 def errors(reader: sqlite3.Connection, tag: ExtendedQueryTag, limit: int, offset: int) -> list[IndexingError]:
     """What went wrong when the stored instances were indexed, oldest instance first."""
-    rows = reader.execute(
-        "SELECT partition.name, StudyInstanceUID, SeriesInstanceUID, SOPInstanceUID, error.ticks, message"
-        " FROM extended_error AS error JOIN instance USING (watermark) JOIN series USING (series_key)"
-        " JOIN study ON study.study_key = instance.study_key JOIN partition USING (partition_key)"
-        " WHERE tag_key = ? ORDER BY error.watermark LIMIT ? OFFSET ?",
-        (tag.key, limit, offset),
-    )
-    return [IndexingError(*row) for row in rows]
+    return [IndexingError(*row) for row in reader.execute(ERRORS, (tag.key, limit, offset))]
+
+
+def count_errors(reader: sqlite3.Connection, tag: ExtendedQueryTag) -> int:
+    (count,) = reader.execute("SELECT COUNT(*) FROM extended_error WHERE tag_key = ?", [tag.key]).fetchone()
+    return count
 
 
 def add(transaction: sqlite3.Connection, tags: Iterable[NewTag]) -> Operation:

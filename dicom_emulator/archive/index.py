@@ -12,7 +12,7 @@ from typing import Iterator
 from dicom_emulator.archive.query import fuzzy_match
 from dicom_emulator.archive.texts import Texts
 
-SCHEMA_VERSION = 4  # what schema.sql describes; migrations/N.sql leads from version N to N + 1
+SCHEMA_VERSION = 5  # what schema.sql describes; migrations/N.sql leads from version N to N + 1
 DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}
 WAL_MAGIC = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")
 COLUMNS = """

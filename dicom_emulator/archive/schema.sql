@@ -66,8 +66,8 @@ CREATE TABLE metadata (
 );
 
 CREATE TABLE change_feed (
-    sequence INTEGER PRIMARY KEY AUTOINCREMENT,
-    ticks INTEGER NOT NULL,                         -- 100 ns since 1970
+    sequence INTEGER PRIMARY KEY,                   -- one more than the last: no event is ever taken out alone
+    ticks INTEGER NOT NULL,                         -- 100 ns since 1970; never less than in the row before
     action TEXT NOT NULL,
     partition_key INTEGER NOT NULL REFERENCES partition,
     StudyInstanceUID TEXT NOT NULL,
@@ -75,7 +75,7 @@ CREATE TABLE change_feed (
     SOPInstanceUID TEXT NOT NULL,
     watermark INTEGER NOT NULL                      -- of the version that was created or deleted
 );
-CREATE INDEX change_feed_ticks ON change_feed (ticks, sequence);
+CREATE INDEX change_feed_ticks ON change_feed (ticks);
 
 CREATE TABLE secret (token_secret BLOB NOT NULL);
 
@@ -143,6 +143,7 @@ CREATE TABLE workitem (
     json TEXT NOT NULL,
     UNIQUE (partition_key, SOPInstanceUID)
 );
+CREATE INDEX workitem_partition ON workitem (partition_key, workitem_key);
 
 -- What a search for work items compares with: several rows where a sequence has several items.
 CREATE TABLE workitem_value (
