@@ -30,6 +30,7 @@ class Connection(HttpToolsProtocol):
     """
 
     _deadline: asyncio.TimerHandle | None = None
+    _answered: RequestResponseCycle | None = None  # the request that is answered now; uvicorn's `cycle` is the last one
     _in_head = False
     _barren = 0
 
@@ -41,6 +42,9 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.head_ends()
         super().connection_lost(exc)
+        if self._answered and not self._answered.response_complete:
+            self._answered.disconnected = True
+            self._answered.message_event.set()
 
     def head_begins(self) -> None:
         if self._deadline is None:
@@ -91,6 +95,7 @@ class Connection(HttpToolsProtocol):
         super().on_headers_complete()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._answered = cycle
         super()._start_asgi_task(cycle, Answer(cycle, app))
 
     def on_body(self, body: bytes) -> None:
@@ -187,6 +192,7 @@ class Answer:
             else:
                 await self.direct.send(b"".join([before, body, after]), more)
         except ConnectionError:
+            self.cycle.disconnected = True  # which the transport would tell too late, or the next request
             self.cycle.transport.abort()
         else:
             if not more:

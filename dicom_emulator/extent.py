@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from io import FileIO
 from itertools import groupby
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeGuard
 
 CHUNK = 640 * 1024  # bytes read, and sent, at a time: a CT image, and no more than the processor keeps in its cache
 LARGE = 64 * 1024  # bytes of a file that are worth a call of their own, which sends them without reading them
+LOT = 2 * 1024 * 1024  # bytes that are sent so at a time; an answer that has no more is sooner read than sent so
 LARGEST_IN_MEMORY = 4 * 1024 * 1024  # bytes that wait in memory for a client to take them; more wait in a file
 KNOWN = 8  # buffers that are kept for answers to come
 OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0)
@@ -68,28 +69,33 @@ def refuse_missing(extent: Extent, found: int) -> None:
         raise OSError(f"{extent.path.name} ends {extent.length - found} bytes early")
 
 
-def batches_of(pieces: Iterable[Piece]) -> Iterator[list[Piece]]:
-    """The same pieces, cut so that each batch has CHUNK bytes, and the last one the rest; at least one batch."""
+def batches_of(pieces: Iterable[Piece], size: int = CHUNK) -> Iterator[list[Piece]]:
+    """The same pieces, cut so that each batch has `size` bytes, and the last one the rest; at least one batch."""
     batch: list[Piece] = []
-    room = CHUNK
+    room = size
     for piece in pieces:
         while len(piece) > room:
             batch.append(cut(piece, 0, room))
             piece = cut(piece, room, len(piece))
             yield batch
-            batch, room = [], CHUNK
+            batch, room = [], size
         batch.append(piece)
         room -= len(piece)
     yield batch
 
 
-def batches_with_files_apart(pieces: Sequence[Piece]) -> Iterator[list[Piece]]:
-    """The same, but what is large and in a file has batches of its own, and other batches may have less than CHUNK."""
-    for _, group in groupby(pieces or [b""], is_in_file):
-        yield from batches_of(group)
+def lots_of(pieces: Iterable[Piece]) -> Iterator[list[Piece]]:
+    """The same pieces: each large part of a file by itself, cut into lots of LOT bytes, and together what is between."""
+    for in_file, group in groupby(pieces, is_in_file):
+        if in_file:
+            for piece in group:
+                yield from batches_of([piece], LOT)
+        else:
+            yield list(group)
 
 
-def is_in_file(piece: Piece) -> bool:
+def is_in_file(piece: Piece) -> TypeGuard[Extent]:
+    """Whether it is a part of a file that is large enough to be sent without being read."""
     return isinstance(piece, Extent) and piece.length >= LARGE
 
 

@@ -5,23 +5,24 @@ import os
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterable, Iterator, Sequence, cast
+from typing import Any, AsyncIterator, Iterable, Iterator, Sequence
 
 from starlette.responses import Response
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from dicom_emulator.blocking import run_blocking
 from dicom_emulator.extent import (
     CHUNK,
+    LOT,
     Buffers,
     Extent,
     Piece,
     Reader,
     Spooled,
     batches_of,
-    batches_with_files_apart,
     is_in_file,
     length_of,
+    lots_of,
 )
 
 DICOM_JSON = "application/dicom+json; charset=utf-8"
@@ -53,9 +54,9 @@ class ServiceJson(Response):
 class StreamedResponse(Response):
     """Sends bytes and pieces of files one after another, until the client is gone.
 
-    It holds the bytes that it reads, at most CHUNK, and as many that the client has yet to take; of a large file in the
-    system's memory not even these, where the server sends it (ASGI's extension "zerocopysend"). Raises OSError before
-    anything is sent when one of the files cannot be read.
+    It holds the bytes that it reads, at most CHUNK, and as many that the client has yet to take. Of more than LOT, those
+    in large files are left for the server to send (ASGI's extension "zerocopysend"), if it can, and the system has them
+    in memory. Raises OSError before anything is sent when one of the files cannot be read.
     """
 
     def __init__(self, pieces: Iterable[Piece], content_type: str, length: int | None = None):
@@ -70,21 +71,19 @@ class StreamedResponse(Response):
         total = left = length_of(self.pieces)
         if total > CHUNK:
             await check(self.pieces)
-        sends_files = total > CHUNK and ZERO_COPY in scope.get("extensions", ())
-        gone = None
+        sends_files = total > LOT and ZERO_COPY in scope.get("extensions", ())
+        gone, at_once = None, 0
         with Reader() as reader:
             try:
-                for batch in batches_with_files_apart(self.pieces) if sends_files else batches_of(self.pieces):
-                    message = (sends_files and file_message(reader, batch)) or await read_message(reader, batch)
+                async for size, message in messages(self.pieces, reader, sends_files):
                     if left == total:
                         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-                    left -= length_of(batch)
+                    left, at_once = left - size, at_once + size
                     await send(message | {"more_body": left > 0})
-                    if "body" in message:
-                        BUFFERS.give_back(message["body"].obj)
-                    if left:
+                    if left and at_once >= CHUNK:
                         gone = gone or asyncio.create_task(disconnected(receive))
                         await asyncio.sleep(0)  # it is others' turn, also if this client takes all at once
+                        at_once = 0
                         if gone.done():
                             return
             finally:
@@ -95,21 +94,20 @@ class StreamedResponse(Response):
                     path.unlink(missing_ok=True)
 
 
-def file_message(reader: Reader, batch: list[Piece]) -> Message | None:
-    """What tells the server to send a part of a file, if that is all that the batch has, and no disk is waited for."""
-    if not (len(batch) == 1 and is_in_file(batch[0])):
-        return None
-    extent = cast(Extent, batch[0])
-    file = reader.opened_at_hand(extent)
-    return file and {"type": ZERO_COPY, "file": file, "offset": extent.offset, "count": extent.length}
-
-
-async def read_message(reader: Reader, batch: list[Piece]) -> Message:
-    """The bytes of a batch, in a buffer of which the message has a view."""
-    buffer = BUFFERS.take()
-    if not reader.read_at_hand(batch, buffer):
-        await run_blocking(reader.read, batch, buffer)
-    return {"type": "http.response.body", "body": memoryview(buffer)[: length_of(batch)]}
+async def messages(
+    pieces: list[Piece], reader: Reader, sends_files: bool
+) -> AsyncIterator[tuple[int, dict[str, Any]]]:
+    """What tells the server to send the pieces, and how many bytes each. A message is of use until the next is asked for."""
+    for lot in lots_of(pieces) if sends_files else [pieces]:
+        if sends_files and is_in_file(lot[0]) and (file := reader.opened_at_hand(lot[0])):
+            yield lot[0].length, {"type": ZERO_COPY, "file": file, "offset": lot[0].offset, "count": lot[0].length}
+            continue
+        for batch in batches_of(lot):
+            buffer, size = BUFFERS.take(), length_of(batch)
+            if not reader.read_at_hand(batch, buffer):
+                await run_blocking(reader.read, batch, buffer)
+            yield size, {"type": "http.response.body", "body": memoryview(buffer)[:size]}
+            BUFFERS.give_back(buffer)
 
 
 async def check(pieces: Sequence[Piece]) -> None:

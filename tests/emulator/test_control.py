@@ -163,6 +163,20 @@ class TestFaults:
                 received += chunk
         assert len(received) == 8000
 
+    def test_a_large_file_breaks_off(self, service: Service) -> None:
+        file = instance(pixels=numpy.zeros((2000, 2000), dtype="uint8"))
+        service.store(file)
+        fault(service, cut_after=3_000_000)
+        received = bytearray()
+        with pytest.raises(requests.RequestException):
+            answer = service.owner.get(f"{service.v2}/{path(file)}", headers=ORIGINAL, stream=True, timeout=10)
+            for chunk in answer.iter_content(1000):
+                received += chunk
+        assert received == file[:3_000_000]
+        assert exchanges(service)[-1]["responseBytes"] == 3_000_000
+        assert service.owner.get(f"{service.v2}/{path(file)}", headers=ORIGINAL, timeout=10).content == file
+        assert exchanges(service)[-1]["responseBytes"] == len(file)
+
     def test_a_slow_body_arrives_whole(self, service: Service) -> None:
         file = instance(PatientComments="x" * 5000)
         service.store(file)

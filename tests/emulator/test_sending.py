@@ -4,17 +4,18 @@ import asyncio
 import contextlib
 import http.client
 import io
+import itertools
 import logging
 import os
 import socket
 import ssl
 import struct
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +29,13 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from dicom_emulator import extent
 from dicom_emulator.connection import SMALL, Answer, Connection
-from dicom_emulator.extent import CHUNK, Extent, Piece
+from dicom_emulator.extent import CHUNK, LOT, Extent, Piece, Reader
 from dicom_emulator.tls import make_certificates
 from dicom_emulator.wire.responses import StreamedResponse
 from tests.emulator.conftest import SOON, wait_for
 from tests.emulator.sockets import answer
 
-LENGTHS = [0, 1, SMALL - 1, SMALL, SMALL + 1, CHUNK - 1, CHUNK, CHUNK + 1, 5 * CHUNK + 17]
+LENGTHS = [0, 1, SMALL - 1, SMALL, SMALL + 1, CHUNK - 1, CHUNK, CHUNK + 1, LOT, LOT + 1, 5 * CHUNK + 17]
 LARGE = 12_000_000  # bytes, much more than sockets hold
 LOOPS = ["asyncio"] if os.name == "nt" else ["asyncio", "uvloop"]
 
@@ -83,7 +84,7 @@ def served(folder: Path, loop: str, tls: bool) -> Iterator[Site]:
             return
         length = int(number)
         cuts = sorted({0, min(10, length), length // 2, length})
-        pieces: list[Piece] = [Extent(file, first, end - first) for first, end in pairwise(cuts)]
+        pieces: list[Piece] = [Extent(file, first, end - first) for first, end in itertools.pairwise(cuts)]
         pieces[:1] = [content[: cuts[1]]] if length else []
         response = StreamedResponse(pieces, "a/b", length if framing == "length" else None)
         try:
@@ -116,11 +117,14 @@ def everywhere(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
         yield found
 
 
-@pytest.fixture(params=["at hand", "in a thread"])
+@pytest.fixture(params=["at hand", "by turns", "in a thread"])
 def site(request: pytest.FixtureRequest, everywhere: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
-    """Files are read in the event loop where the system tells that it has them in memory, and else in a thread."""
+    """What the system tells that it has in memory is sent or read in the event loop, anything else is read in a thread."""
     if request.param == "in a thread":
         monkeypatch.setattr(extent, "NO_WAIT", None)
+    elif request.param == "by turns":
+        read, turns = Reader.read_at_hand, itertools.count()
+        monkeypatch.setattr(Reader, "read_at_hand", lambda *args: next(turns) % 2 == 0 and read(*args))
     everywhere.done.clear()
     return everywhere
 
@@ -218,9 +222,13 @@ def test_who_takes_a_byte_at_a_time_holds_up_nobody(site: Site, framing: str) ->
 
 @framings
 @pytest.mark.parametrize("how", ["says goodbye", "resets"])
-def test_a_client_that_leaves_is_noticed(site: Site, framing: str, how: str, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("asked", [1, 2], ids=["after one request", "after two in a row"])
+def test_a_client_that_leaves_is_noticed(
+    site: Site, framing: str, how: str, asked: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also while nothing is read of what it sends, since an answer is still to be sent before the next."""
     with site.connect(receive_buffer=64 * 1024) as client:
-        client.sendall(request(f"/{framing}/{LARGE}"))
+        client.sendall(asked * request(f"/{framing}/{LARGE}"))
         assert client.recv(100_000)
         time.sleep(0.1)
         assert not site.done
@@ -302,6 +310,55 @@ def test_others_have_their_turn_while_a_client_takes_all_at_once(site: Site) -> 
 
     asyncio.run(both())
     assert turns >= LARGE // CHUNK
+
+
+class TestDirectly:
+    """By the system, from file to socket."""
+
+    @pytest.fixture(autouse=True)
+    def sent(self, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+        """How many bytes each call of the system sent."""
+        sent = []
+
+        def sendfile(*args: int) -> int:
+            sent.append(os_sendfile(*args))
+            return sent[-1]
+
+        os_sendfile = os.sendfile
+        monkeypatch.setattr(os, "sendfile", sendfile)
+        return sent
+
+    @framings
+    def test_it_sends_large_files_where_nothing_is_encrypted(
+        self, everywhere: Site, framing: str, sent: list[int]
+    ) -> None:
+        with everywhere.connect() as client:
+            client.sendall(request(f"/{framing}/{LARGE}", more=CLOSE))
+            assert bodies(answer(client)) == [everywhere.content]
+        assert sum(sent) == (0 if everywhere.trust or sys.platform != "linux" else LARGE - 10)
+
+    def test_what_it_would_have_to_wait_for_is_read_in_a_thread(
+        self, everywhere: Site, sent: list[int], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(Reader, "read_at_hand", lambda *args: False)
+        with everywhere.connect() as client:
+            client.sendall(request(f"/length/{LARGE}", more=CLOSE))
+            assert bodies(answer(client)) == [everywhere.content]
+        assert not sent
+
+    def test_no_socket_and_no_file_stays_open(self, everywhere: Site) -> None:
+        def ask_and_leave() -> None:
+            everywhere.done.clear()
+            with everywhere.connect(receive_buffer=64 * 1024) as client:
+                client.sendall(request(f"/chunks/{LARGE}"))
+                assert client.recv(1000)
+            assert wait_for(lambda: bool(everywhere.done))
+
+        ask_and_leave()
+        before = len(os.listdir("/dev/fd"))
+        for _ in range(5):
+            ask_and_leave()
+        assert wait_for(lambda: len(os.listdir("/dev/fd")) <= before)
 
 
 class Transport:
