@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 from starlette.requests import Request
@@ -62,8 +63,7 @@ NUMBERS = {"FD": DECIMAL, "FL": DECIMAL, "IS": WHOLE, "SL": WHOLE, "SS": WHOLE, 
 PAGING_AND_MORE = {"limit", "offset", "fuzzymatching", "includefield"}  # what names no attribute
 
 
-@dataclass(frozen=True)
-class SearchParameters:
+class SearchParameters(NamedTuple):
     """The query string: paging, what to include, and the attributes to match, in the order given."""
 
     limit: int

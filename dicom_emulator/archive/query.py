@@ -5,10 +5,10 @@ import re
 import sqlite3
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from dataclasses import dataclass
+from functools import lru_cache
 from json.encoder import encode_basestring as quoted
-from typing import Any
+from typing import Any, NamedTuple
 
 from dicom_emulator.archive.texts import Kind, Row, Texts
 from dicom_emulator.dicom.attributes import (
@@ -43,8 +43,7 @@ UIDS = dict(zip(("study", "series", "instance"), IDENTIFIERS, strict=True))  # w
 to_json = json.JSONEncoder(ensure_ascii=False).encode
 
 
-@dataclass(frozen=True)
-class Condition:
+class Condition(NamedTuple):
     """A filter on one indexed attribute: equality, or a range where `low` or `high` is given.
 
     The values are as they are compared: see `extended_query_tags.value_key`.
@@ -59,8 +58,7 @@ class Condition:
     tag_key: int | None = None  # of an extended query tag
 
 
-@dataclass(frozen=True)
-class Query:
+class Query(NamedTuple):
     """What to look for, in rows of `level`, and which attributes a row shall carry where it has them."""
 
     level: str
@@ -68,7 +66,7 @@ class Query:
     study: str | None = None
     series: str | None = None
     conditions: tuple[Condition, ...] = ()
-    attributes: frozenset[int] = field(default_factory=frozenset)
+    attributes: frozenset[int] = frozenset()
     limit: int = 100
     offset: int = 0
 
@@ -76,10 +74,10 @@ class Query:
     def kind(self) -> Kind:
         return self.level, self.attributes
 
-    @cached_property
+    @property
     def names_its_rows(self) -> bool:
         """Whether a condition is the UID of a row, by which it is found at once."""
-        return any(each.attribute.tag == UIDS[self.level] for each in self.conditions)
+        return UIDS[self.level] in [each.attribute.tag for each in self.conditions]
 
     @property
     def is_light(self) -> bool:

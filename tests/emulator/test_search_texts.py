@@ -5,7 +5,6 @@ import sqlite3
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from unittest import mock
 
@@ -103,7 +102,7 @@ def test_what_is_rolled_back_is_not_forgotten(archive: Archive) -> None:
 ALL = Query("study", 1, attributes=frozenset({NAME}))
 ONE_MORE = "INSERT INTO study (partition_key, StudyInstanceUID) VALUES (1, '1.2')"
 DELETE_CLEO = "DELETE FROM study WHERE study_key = 3"
-BY_UID = replace(ALL, conditions=(Condition(SEARCHABLE[tag_of("StudyInstanceUID")], "1.1"),))
+BY_UID = ALL._replace(conditions=(Condition(SEARCHABLE[tag_of("StudyInstanceUID")], "1.1"),))
 ADA = Query("study", 1, "1.1", attributes=frozenset({NAME}))
 
 
@@ -151,7 +150,7 @@ def test_what_was_found_before_a_change_is_not_found_after_it(archive: Archive) 
         write(archive, ONE_MORE)
         texts.note(edition, search, keys)
 
-    archive.search(replace(ALL, limit=50))  # so that the texts are remembered
+    archive.search(ALL._replace(limit=50))  # so that the texts are remembered
     in_between = mock.patch.object(Texts, "note", and_then_a_change)
     in_between.start()
     assert len(archive.search(ALL)) == 2
