@@ -15,7 +15,7 @@ from dicom_emulator.archive.files import DataDirInUse, Files
 from dicom_emulator.archive.index import Damaged, Index, WrongSchema, damage_told, examine
 from dicom_emulator.archive.ingest import NewInstance
 from dicom_emulator.archive.insertion import insert
-from dicom_emulator.archive.query import Query, search
+from dicom_emulator.archive.query import Query, search, search_at_once
 from dicom_emulator.archive.snapshots import Snapshots, file_names
 from dicom_emulator.dicom import frames
 from dicom_emulator.dicom.part10 import Source
@@ -181,7 +181,9 @@ class Archive:
     def search(self, query: Query, briefly: bool = False) -> list[str]:
         """The rows that match, newest first, as DICOM JSON objects; `briefly`: raises TooLong."""
         texts = self.index.texts
-        if not query.names_its_rows and (rows := texts.again(query, query.kind)) is not None:
+        if query.one_statement:
+            return search_at_once(self.index.reader, query, texts)
+        if (rows := texts.again(query, query.kind)) is not None:
             return rows
         with self.index.briefly() if briefly else self.index.one_moment() as reader:
             return search(reader, query, texts)

@@ -80,6 +80,11 @@ class Query(NamedTuple):
         return UIDS[self.level] in [each.attribute.tag for each in self.conditions]
 
     @property
+    def one_statement(self) -> bool:
+        """Whether its rows are named, and nothing about them is counted, so that one statement reads all."""
+        return self.names_its_rows and not selection(*self.kind).computed
+
+    @property
     def is_light(self) -> bool:
         """Whether what is found takes little to write, since all of it is in the index."""
         chosen = selection(self.level, self.attributes)
@@ -137,7 +142,8 @@ NEWEST = {
 class Selection:
     """How rows of one level with certain attributes are written."""
 
-    read: str  # the SQL that finds them, by a JSON array of their keys
+    rows: str  # the SQL that reads them: the keys of study and row, and what is written; conditions follow
+    by_key: str  # the same, of those whose keys are in a JSON array
     indexed: tuple[Attribute, ...] | None  # read from the index; None: from the metadata of the newest instance
     tags: tuple[str, ...]  # of the attributes, in ascending order
     computed: tuple[int, ...]
@@ -149,13 +155,15 @@ def selection(level: str, attributes: frozenset[int]) -> Selection:
     indexed = tuple(CORE[tag] for tag in sorted(attributes & CORE.keys())) if is_indexed else None
     levels = {"study", level} if is_indexed else {level}
     computed = tuple(tag for tag in sorted(attributes & COMPUTED.keys()) if COMPUTED[tag] in levels)
+    columns, tables = ["json"], INSTANCES_BY_UID if level == "instance" else TABLES[level]
     if indexed is None:
-        columns, tables = ["json"], f"{TABLES[level]} LEFT JOIN metadata ON metadata.watermark = {NEWEST[level]}"
+        tables += f" LEFT JOIN metadata ON metadata.watermark = {NEWEST[level]}"
     else:
-        columns, tables = [f"{attribute.level}.{attribute.keyword}" for attribute in indexed], TABLES[level]
+        columns = [f"{attribute.level}.{attribute.keyword}" for attribute in indexed]
+    rows = f"SELECT {', '.join(['study.study_key', KEY[level], *columns])} FROM {tables}"
     return Selection(
-        f"SELECT {', '.join(['study.study_key', KEY[level], *columns])} FROM {tables}"
-        f" WHERE {KEY[level]} IN (SELECT value FROM json_each(?))",
+        rows,
+        f"{rows} WHERE {KEY[level]} IN (SELECT value FROM json_each(?))",
         indexed,
         tuple(map(hex_tag, sorted(attributes))),
         computed,
@@ -164,37 +172,55 @@ def selection(level: str, attributes: frozenset[int]) -> Selection:
 
 def search(reader: sqlite3.Connection, query: Query, texts: Texts) -> list[str]:
     """The rows that match, newest first, as DICOM JSON objects. `reader`: in a transaction that has read nothing."""
-    where, values = conditions_sql(query)
-    column = KEY[query.level]
-    tables = INSTANCES_BY_UID if query.level == "instance" and query.names_its_rows else TABLES[query.level]
+    edition = texts.edition  # first: what is committed meanwhile makes another one
+    matching, values = matching_sql(query)
     cursor = reader.cursor()
     cursor.row_factory = None  # a tuple is enough
-    edition = texts.edition  # first: what is committed meanwhile makes another one
-    cursor.execute(
-        f"SELECT {column} FROM {tables} WHERE {where} ORDER BY {column} DESC LIMIT ? OFFSET ?",
-        [*values, query.limit, query.offset],
-    )
+    cursor.execute(f"SELECT {KEY[query.level]} FROM {TABLES[query.level]} {matching}", values)
     keys = [key for (key,) in cursor]
-    if not query.names_its_rows:  # of these there are too many, and they are found at once
-        texts.note(edition, query, keys)
+    texts.note(edition, query, keys)
     found = texts.find(edition, query.kind, keys)
     if None in found:
         missing = [key for key, text in zip(keys, found, strict=True) if text is None]
-        rows = write(reader, selection(*query.kind), missing)
+        chosen = selection(*query.kind)
+        rows = write(reader, chosen, reader.execute(chosen.by_key, [to_json(missing)]).fetchall())
         texts.add(edition, query.kind, rows)
         written = {key: text for _, key, text in rows}
         found = [text or written[key] for key, text in zip(keys, found, strict=True)]
     return found
 
 
-def write(reader: sqlite3.Connection, chosen: Selection, keys: Sequence[int]) -> list[Row]:
-    """The rows with these keys, in any order."""
-    found = reader.execute(chosen.read, [to_json(keys)]).fetchall()
+def search_at_once(reader: sqlite3.Connection, query: Query, texts: Texts) -> list[str]:
+    """As `search`, for a query of `one_statement`; `reader`: in no transaction.
+
+    Rows that have a UID are few: to read them where they are found costs less than a second statement for those that
+    are not remembered. Nor is it noted which they are, since there are as many such searches as rows.
+    """
+    edition = texts.edition
+    matching, values = matching_sql(query)
+    chosen = selection(*query.kind)
+    read = reader.execute(f"{chosen.rows} {matching}", values).fetchall()
+    found = texts.find(edition, query.kind, [key for _, key, *_ in read])
+    if None in found:
+        rows = write(reader, chosen, read)
+        texts.add(edition, query.kind, rows)
+        found = [text for _, _, text in rows]
+    return found
+
+
+def write(reader: sqlite3.Connection, chosen: Selection, read: list[sqlite3.Row]) -> list[Row]:
+    """The texts of rows that were read."""
     if chosen.indexed is None:
-        texts = [from_metadata(reader, row, chosen) for row in found]
+        texts = [from_metadata(reader, row, chosen) for row in read]
     else:
-        texts = from_index(reader, found, chosen.indexed, chosen)
-    return [(study, key, text) for (study, key, *_), text in zip(found, texts, strict=True)]
+        texts = from_index(reader, read, chosen.indexed, chosen)
+    return [(study, key, text) for (study, key, *_), text in zip(read, texts, strict=True)]
+
+
+def matching_sql(query: Query) -> tuple[str, list[Any]]:
+    """What follows the tables: the rows that match, newest first, as many as a page has."""
+    where, values = conditions_sql(query)
+    return f"WHERE {where} ORDER BY {KEY[query.level]} DESC LIMIT ? OFFSET ?", [*values, query.limit, query.offset]
 
 
 def conditions_sql(query: Query) -> tuple[str, list[Any]]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from dicom_emulator.archive.index import Index
-from dicom_emulator.archive.query import Condition, Query, search
+from dicom_emulator.archive.query import Condition, Query, search, search_at_once
 from dicom_emulator.dicom.attributes import SEARCHABLE, tag_of
 
 
@@ -21,7 +21,7 @@ def plan(index: Index, query: Query) -> list[str]:
     """The steps that SQLite takes for the rows of a search."""
     statements: list[str] = []
     index.reader.set_trace_callback(statements.append)
-    search(index.reader, query, index.texts)
+    (search_at_once if query.one_statement else search)(index.reader, query, index.texts)
     index.reader.set_trace_callback(None)
     statement = statements[-1]
     return [row["detail"] for row in index.reader.execute(f"EXPLAIN QUERY PLAN {statement}")]
