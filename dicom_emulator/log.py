@@ -6,6 +6,8 @@ import sqlite3
 import traceback
 import warnings
 from datetime import datetime, timezone
+from functools import lru_cache
+from time import localtime, strftime
 from typing import Any
 
 
@@ -24,6 +26,14 @@ class Discreet(logging.Formatter):
             error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
         return "\ncaused by\n".join(found)
 
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
+        return time_of_day(int(record.created))
+
+
+@lru_cache(maxsize=1)  # a second may have thousands of lines
+def time_of_day(second: int) -> str:
+    return strftime("%H:%M:%S", localtime(second))
+
 
 class JsonLines(Discreet):
     """An object a line: time, level and message; of a request also method, path, status, milliseconds and sizes."""
@@ -38,7 +48,7 @@ class JsonLines(Discreet):
 
 
 FORMATS = {
-    "text": Discreet("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"),
+    "text": Discreet("%(asctime)s %(levelname)s %(message)s"),
     "json": JsonLines(),
 }
 
@@ -48,7 +58,8 @@ def set_up_log(format: str) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(FORMATS[format])
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
-    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False  # no format names them
+    logging._srcfile = None  # no format says where a line was written; `logging` calls this an optimization
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False  # nor by whom
     logging.getLogger("dicom_emulator").setLevel(logging.INFO)
     logging.getLogger("pydicom").setLevel(logging.CRITICAL)  # faulty files are the clients' business
     warnings.filterwarnings("ignore", category=UserWarning)

@@ -41,6 +41,12 @@ def test_text_has_time_method_path_status_and_milliseconds() -> None:
     assert re.fullmatch(r"\d\d:\d\d:\d\d INFO GET /v2/studies 200 \d+ ms", search)
 
 
+def test_each_line_has_its_own_time() -> None:
+    record = logging.LogRecord("x", logging.INFO, __file__, 1, "said", None, None)
+    for record.created in (1.5, 1.9, 2.0, 3602.0):
+        assert FORMATS["text"].format(record) == f"{datetime.fromtimestamp(record.created):%H:%M:%S} INFO said"
+
+
 def test_json_has_an_object_a_line_with_the_same_and_sizes() -> None:
     lines, size = log_of_a_store_and_a_search("--log-format", "json")
     store, search = map(json.loads, lines)
