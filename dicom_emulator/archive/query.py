@@ -40,6 +40,7 @@ INDEXED_FOR = {
 
 Comparable = str | int | float
 UIDS = dict(zip(("study", "series", "instance"), IDENTIFIERS, strict=True))  # what names a row of each level
+FEW = 8  # attributes; of so many SQLite finds each in metadata before json.loads has read all of it
 to_json = json.JSONEncoder(ensure_ascii=False).encode
 
 
@@ -146,6 +147,7 @@ class Selection:
     by_key: str  # the same, of those whose keys are in a JSON array
     indexed: tuple[Attribute, ...] | None  # read from the index; None: from the metadata of the newest instance
     tags: tuple[str, ...]  # of the attributes, in ascending order
+    pick: str  # the SQL that takes them out of metadata, into a JSON array
     computed: tuple[int, ...]
 
 
@@ -160,12 +162,15 @@ def selection(level: str, attributes: frozenset[int]) -> Selection:
         tables += f" LEFT JOIN metadata ON metadata.watermark = {NEWEST[level]}"
     else:
         columns = [f"{attribute.level}.{attribute.keyword}" for attribute in indexed]
+    tags = tuple(map(hex_tag, sorted(attributes)))
+    picks = [f"json_extract(?1, '$.{tag}')" for tag in tags]
     rows = f"SELECT {', '.join(['study.study_key', KEY[level], *columns])} FROM {tables}"
     return Selection(
         rows,
         f"{rows} WHERE {KEY[level]} IN (SELECT value FROM json_each(?))",
         indexed,
-        tuple(map(hex_tag, sorted(attributes))),
+        tags,
+        f"SELECT json_array({', '.join(picks)})",
         computed,
     )
 
@@ -305,10 +310,19 @@ def elements_of(attribute: Attribute, values: Sequence[str | None]) -> list[str]
 
 def from_metadata(reader: sqlite3.Connection, row: sqlite3.Row, chosen: Selection) -> str:
     """A row from the saved metadata of its newest instance: what that file has, empty attributes included."""
-    metadata: dict[str, Any] = json.loads(row["json"]) if row["json"] else {}
+    metadata = picked(reader, row["json"] or "{}", chosen)
     if chosen.computed:
         metadata |= computed(reader, row, chosen.computed)
     return to_json({tag: metadata[tag] for tag in chosen.tags if tag in metadata})
+
+
+def picked(reader: sqlite3.Connection, metadata: str, chosen: Selection) -> dict[str, Any]:
+    """Of metadata what is asked for, or all of it where that is found out sooner."""
+    if len(chosen.tags) > FEW:
+        return json.loads(metadata)
+    (attributes,) = reader.execute(chosen.pick, [metadata]).fetchone()
+    found = zip(chosen.tags, json.loads(attributes), strict=True)
+    return {tag: attribute for tag, attribute in found if attribute is not None}
 
 
 def computed(reader: sqlite3.Connection, row: sqlite3.Row, attributes: Iterable[int]) -> dict[str, Any]:

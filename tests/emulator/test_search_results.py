@@ -3,11 +3,12 @@
 from typing import Any
 
 import pytest
-from pydicom.datadict import tag_for_keyword
+from pydicom import Dataset
+from pydicom.datadict import DicomDictionary, tag_for_keyword
 
 from tests.emulator.conftest import Service
 from tests.emulator.dicom_files import instance, with_raw_value
-from tests.emulator.test_search import LEVELS, ask, resources, rows
+from tests.emulator.test_search import JSON, LEVELS, ask, resources, rows
 
 V1 = {
     "study": "SpecificCharacterSet StudyDate StudyTime AccessionNumber InstanceAvailability ReferringPhysicianName "
@@ -39,8 +40,6 @@ both = pytest.mark.parametrize("version", ["v1", "v2"])
 
 def complete(**attributes: Any) -> bytes:
     """An instance with a value for every attribute that a search may return, and some more."""
-    from pydicom import Dataset
-
     code = Dataset()
     code.CodeValue = "T-1"
     values = UIDS | {
@@ -117,6 +116,19 @@ class TestAttributes:
         assert row["00100010"] == {"vr": "PN", "Value": [{"Alphabetic": "Müller^Zoë"}]}
         assert row["00200011"] == {"vr": "IS", "Value": [2]}
         assert row["00400275"] == {"vr": "SQ", "Value": [{"00080100": {"vr": "SH", "Value": ["T-1"]}}]}
+
+    @pytest.mark.parametrize("more", [0, 860], ids=["a few", "as many as a query string holds"])
+    def test_what_is_named_is_as_in_metadata(self, service: Service, more: int) -> None:
+        language = Dataset()
+        language.SOPInstanceUID, language.PatientName = "1.2.444", 'O"Neil^Éloïse'
+        service.store(complete(LanguageCodeSequence=[language], ImageComments="", WindowCenter=["1.50", "1e-5"]))
+        [metadata] = service.owner.get(f"{service.v2}/studies/1.2.111/metadata", headers=JSON).json()
+        named = ["00080006", "00204000", "00281050", "00181041"]
+        absent = [f"{tag:08X}" for tag in DicomDictionary if f"{tag:08X}" not in metadata]
+        query = f"includefield={','.join(named + absent[:more])}"
+        [row] = rows(ask(service, "v2", "studies/{study}/series/{series}/instances", query))
+        assert row == {tag: metadata[tag] for tag in sorted({*named, *tags(" ".join(UIDS))} & metadata.keys())}
+        assert set(named) - row.keys() == {"00181041"}
 
     def test_names_of_an_index_row_keep_their_groups(self, service: Service) -> None:
         name = "Yamada^Tarou=山田^太郎"
