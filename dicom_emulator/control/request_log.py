@@ -92,16 +92,16 @@ class RequestLog:
 
 def write_line(exchange: Exchange) -> None:
     """With the path as the client sent it, so that no line break in it makes two lines of one."""
+    path, outcome = exchange.raw_path.decode("latin-1"), exchange.status or "aborted"
     logged = {
-        "path": exchange.raw_path.decode("latin-1"),
+        "path": path,
         "method": exchange.method,
         "status": exchange.status,
         "milliseconds": exchange.milliseconds,
         "requestBytes": exchange.request_bytes,
         "responseBytes": exchange.response_bytes,
     }
-    text = "%(method)s %(path)s %(outcome)s %(milliseconds).0f ms"
-    log.info(text, logged | {"outcome": exchange.status or "aborted"}, extra={"request": logged})
+    log.info(f"{exchange.method} {path} {outcome} {exchange.milliseconds:.0f} ms", extra={"request": logged})
 
 
 def readable(headers: Headers) -> dict[str, str]:
