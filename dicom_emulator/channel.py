@@ -15,7 +15,7 @@ SECURITY_HEADERS = {
     "X-Frame-Options": "SAMEORIGIN",
     "Content-Security-Policy": "frame-src 'self';",
 }
-SECURITY = {name.lower().encode(): value.encode() for name, value in SECURITY_HEADERS.items()}
+SECURITY = [(name.lower().encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
 WITH_BODY = {"POST", "PUT", "PATCH"}
 SILENT_SECONDS = 120.0  # that may pass between two pieces of a body
 PATIENCE = 30.0  # seconds for the rest of a body that is not wanted
@@ -75,7 +75,7 @@ class Channel:
     def _complemented(self, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
         """With the security headers that it does not have itself, on versioned paths with the supported versions."""
         given = {name for name, _ in headers}
-        headers = [*headers, *(pair for pair in SECURITY.items() if pair[0] not in given)]
+        headers = [*headers, *[pair for pair in SECURITY if pair[0] not in given]]
         if supported := self._scope.get("dicom_emulator.versions"):
             headers.append((b"api-supported-versions", supported))
         return headers

@@ -5,7 +5,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from types import CoroutineType
-from typing import Any, Awaitable, Callable, Collection, Iterable, Mapping
+from typing import Any, Awaitable, Callable, Collection, Iterable, Mapping, NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -44,8 +44,7 @@ class Service:
     export_dir: Path  # holds a folder for each container
 
 
-@dataclass(frozen=True)
-class Call:
+class Call(NamedTuple):
     """A request that was let in: by whom it may be done is decided, and its parameters are read."""
 
     request: Request
@@ -76,11 +75,12 @@ class Call:
 
     def identifiers(self) -> tuple[str, ...]:
         """The UIDs of the path, checked, without padding. Raises BadRequest."""
-        found = [(name, self.request.path_params[name]) for name in UID_NAMES if name in self.request.path_params]
-        for name, uid in found:
+        values = self.request.path_params
+        found = {name: values[name] for name in UID_NAMES if name in values}
+        for name, uid in found.items():
             if not is_uid(uid):
                 raise malformed_uid(UID_NAMES[name])
-        return tuple(uid.rstrip(" ") for _, uid in found)
+        return tuple([uid.rstrip(" ") for uid in found.values()])
 
     @property
     def accept(self) -> str | None:
