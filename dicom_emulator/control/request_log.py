@@ -91,17 +91,32 @@ class RequestLog:
 
 
 def write_line(exchange: Exchange) -> None:
-    """With the path as the client sent it, so that no line break in it makes two lines of one."""
-    path, outcome = exchange.raw_path.decode("latin-1"), exchange.status or "aborted"
-    logged = {
-        "path": path,
-        "method": exchange.method,
-        "status": exchange.status,
-        "milliseconds": exchange.milliseconds,
-        "requestBytes": exchange.request_bytes,
-        "responseBytes": exchange.response_bytes,
-    }
-    log.info(f"{exchange.method} {path} {outcome} {exchange.milliseconds:.0f} ms", extra={"request": logged})
+    log.handle(Line(exchange))
+
+
+class Line(logging.LogRecord):
+    """What is logged of a request: its path as the client sent it, so that no line break in it makes two lines of one.
+
+    Made without what `logging` finds out anew for each record, which took a tenth of the time of a short request.
+    """
+
+    SAME = vars(logging.LogRecord(log.name, logging.INFO, __file__, 0, "", None, None))
+
+    def __init__(self, exchange: Exchange):
+        vars(self).update(self.SAME)
+        self.created = exchange.time + exchange.milliseconds / 1000
+        self.msecs = self.created % 1 * 1000
+        self.relativeCreated += (self.created - self.SAME["created"]) * 1000
+        path, outcome = exchange.raw_path.decode("latin-1"), exchange.status or "aborted"
+        self.msg = f"{exchange.method} {path} {outcome} {exchange.milliseconds:.0f} ms"
+        self.request = {
+            "path": path,
+            "method": exchange.method,
+            "status": exchange.status,
+            "milliseconds": exchange.milliseconds,
+            "requestBytes": exchange.request_bytes,
+            "responseBytes": exchange.response_bytes,
+        }
 
 
 def readable(headers: Headers) -> dict[str, str]:

@@ -5,7 +5,21 @@ from pathlib import Path
 import pytest
 
 from dicom_emulator import extent
-from dicom_emulator.extent import CHUNK, KNOWN, Buffers, Extent, Piece, Reader, Spooled, batches_of, length_of, spool
+from dicom_emulator.extent import (
+    CHUNK,
+    KNOWN,
+    LARGE,
+    LOT,
+    Buffers,
+    Extent,
+    Piece,
+    Reader,
+    Spooled,
+    batches_of,
+    length_of,
+    lots_of,
+    spool,
+)
 
 
 @pytest.fixture(params=["at hand", "read", "read as on Windows"])
@@ -46,6 +60,14 @@ def test_batches_are_all_bytes_of_all_pieces_in_order(tmp_path: Path, length: in
 
 def test_nothing_at_all_is_one_batch() -> None:
     assert list(batches_of([])) == [[]] and list(batches_of([b""])) == [[b""]]
+
+
+def test_lots_have_large_parts_of_files_by_themselves(tmp_path: Path) -> None:
+    large, other, small = (Extent(tmp_path / name, 7, size) for name, size in [("a", 2 * LOT + 1), ("b", LARGE), ("c", 9)])
+    rest = Extent(large.path, 7 + 2 * LOT, 1)
+    lots = list(lots_of([b"before", small, large, other, b"after", small]))
+    first, second = (Extent(large.path, 7 + start, LOT) for start in (0, LOT))
+    assert lots == [[b"before", small], [first], [second], [rest], [other], [b"after", small]]
 
 
 def test_large_bytes_are_not_copied_when_they_are_cut() -> None:

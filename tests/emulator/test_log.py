@@ -47,6 +47,22 @@ def test_each_line_has_its_own_time() -> None:
         assert FORMATS["text"].format(record) == f"{datetime.fromtimestamp(record.created):%H:%M:%S} INFO said"
 
 
+def test_a_program_that_logs_in_its_own_way_finds_what_it_looks_for(
+    service: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As of any record, also what our formats do not name."""
+    before = datetime.now().timestamp()
+    with caplog.at_level(logging.INFO, "dicom_emulator"):
+        service.owner.get(f"{service.v2}/studies", headers=JSON)
+        assert wait_for(lambda: bool(caplog.records))
+    (record,) = caplog.records
+    made = logging.LogRecord("dicom_emulator", logging.INFO, record.pathname, 0, record.msg, None, None)
+    assert vars(record).keys() >= vars(made).keys() and record.getMessage().startswith("GET /v2/studies 204 ")
+    assert before <= record.created <= datetime.now().timestamp()
+    assert abs(made.relativeCreated - record.relativeCreated - 1000 * (made.created - record.created)) < 1
+    assert abs(record.created * 1000 % 1000 - record.msecs) < 1
+
+
 def test_json_has_an_object_a_line_with_the_same_and_sizes() -> None:
     lines, size = log_of_a_store_and_a_search("--log-format", "json")
     store, search = map(json.loads, lines)
