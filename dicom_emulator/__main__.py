@@ -5,9 +5,10 @@ import shlex
 import sqlite3
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import fields
 from errno import EACCES, EDQUOT, ENOSPC, EPERM, EROFS
-from typing import Any, Sequence
+from typing import Any
 
 from dicom_emulator.archive import Damaged, DataDirInUse, NotAnArchive, WrongSchema
 from dicom_emulator.log import set_up_log

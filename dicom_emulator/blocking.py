@@ -7,7 +7,8 @@ file the system has in memory (`extent.Reader.read_at_hand`).
 """
 
 import asyncio
-from typing import Callable, ParamSpec, TypeVar
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -254,4 +254,3 @@ class Answer:
         if not cycle.keep_alive:
             cycle.transport.close()
         cycle.on_response()
-

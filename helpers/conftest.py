@@ -7,7 +7,6 @@ from pydicom.dataset import Dataset
 
 from helpers.multipart import encode_multipart_related
 
-
 # A file of settings, for Jupyter's server alone.
 collect_ignore = ["lab/jupyter_server_config.py"]
 

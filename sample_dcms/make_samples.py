@@ -9,9 +9,9 @@ import argparse
 import csv
 import io
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable
 
 import numpy
 from pydicom.dataset import Dataset, FileMetaDataset

@@ -1,8 +1,8 @@
 """WADO-RS: studies, series, instances, frames and metadata (PS3.18 §10.4; conformance statement, Retrieve)."""
 
+from collections.abc import Iterator, Sequence
 from html import escape
 from itertools import islice
-from typing import Iterator, Sequence
 
 from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless
 from starlette.requests import Request

@@ -2,10 +2,11 @@
 
 import re
 from collections import defaultdict
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import CoroutineType
-from typing import Any, Awaitable, Callable, Collection, Iterable, Mapping, NamedTuple
+from typing import Any, NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import Response

@@ -1,10 +1,10 @@
 """UPS-RS: work items, from creating to ending them (PS3.18 §11; conformance statement, UPS-RS)."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from html import escape
-from typing import Callable
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response

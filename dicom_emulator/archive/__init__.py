@@ -3,10 +3,10 @@
 import secrets
 import sqlite3
 import threading
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterable, Iterator, Sequence
 
 from dicom_emulator.archive import change_feed, extended_query_tags
 from dicom_emulator.archive.change_feed import Event

@@ -7,10 +7,10 @@ import threading
 import time
 import uuid
 from collections import deque
+from collections.abc import Iterable
 from errno import EACCES
 from itertools import count
 from pathlib import Path
-from typing import Iterable
 
 from dicom_emulator.archive.index import Damaged
 

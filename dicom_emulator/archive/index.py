@@ -4,10 +4,10 @@ import itertools
 import logging
 import sqlite3
 import threading
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from importlib.resources import files
 from pathlib import Path
-from typing import Iterator
 
 from dicom_emulator.archive.query import fuzzy_match
 from dicom_emulator.archive.texts import Texts

@@ -1,8 +1,9 @@
 """Work items: kept whole as DICOM JSON, with the values that a search compares (conformance statement, UPS-RS)."""
 
 import sqlite3
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Callable
+from typing import Any
 
 from dicom_emulator.archive.extended_query_tags import value_key
 from dicom_emulator.archive.index import Index

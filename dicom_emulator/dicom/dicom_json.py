@@ -4,8 +4,9 @@ import json
 import math
 import re
 import struct
+from collections.abc import Callable, Collection, Iterator, Mapping
 from decimal import Decimal, InvalidOperation
-from typing import Any, Callable, Collection, Iterator, Mapping
+from typing import Any
 
 from dicom_emulator.dicom.elements import BINARY, DataSet, Element, texts
 

@@ -3,11 +3,12 @@
 import json
 import math
 from bisect import bisect_left
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from struct import iter_unpack, unpack
-from typing import BinaryIO, Iterable, Sequence
+from typing import BinaryIO
 
 import numpy
 from pydicom.uid import DeflatedExplicitVRLittleEndian

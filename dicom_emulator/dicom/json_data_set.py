@@ -5,8 +5,9 @@ import binascii
 import json
 import math
 import re
+from collections.abc import Iterator
 from decimal import Decimal
-from typing import Any, Iterator
+from typing import Any
 
 from pydicom.datadict import dictionary_VR
 

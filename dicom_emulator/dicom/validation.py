@@ -1,9 +1,10 @@
 """What is checked before a file is stored: strictly in v1, leniently in v2 (conformance statement, Store)."""
 
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Callable, Mapping, NamedTuple
+from typing import NamedTuple
 
 from pydicom.uid import ImplicitVRLittleEndian
 

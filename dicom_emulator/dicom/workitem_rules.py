@@ -1,8 +1,9 @@
 """Which attributes a work item must, may and must not have (PS3.4 table CC.2.5-3; conformance statement, UPS-RS)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import Any, Mapping
+from typing import Any
 
 from dicom_emulator.dicom.attributes import tag_of, tag_text
 from dicom_emulator.dicom.json_data_set import DataSet, items, key_of, text_of

@@ -1,10 +1,9 @@
 """Accept headers: taking them apart and choosing among what a resource offers (RFC 9110 §12.5.1, PS3.18 §8.7)."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Iterable, Sequence
 
 TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 # A parameter's value may hold "/" without quotes: clients write type=application/dicom, and the service takes it.

@@ -1,7 +1,8 @@
 """multipart/related request bodies, written to files while they arrive (RFC 2387, PS3.18 §8.6)."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO, Callable
+from typing import BinaryIO
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MAX_BOUNDARY_LENGTH, MultipartParser

@@ -3,9 +3,10 @@
 import asyncio
 import os
 import uuid
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, AsyncIterator, Iterable, Iterator, Sequence
+from typing import Any
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -54,7 +55,7 @@ class ServiceJson(Response):
 class StreamedResponse(Response):
     """Sends bytes and pieces of files one after another, until the client is gone.
 
-    It holds the bytes that it reads, at most CHUNK, and as many that the client has yet to take. Of more than LOT, those
+    It holds the bytes that it reads, at most CHUNK, and as many that the client has yet to take. Of more than LOT those
     in large files are left for the server to send (ASGI's extension "zerocopysend"), if it can, and the system has them
     in memory. Raises OSError before anything is sent when one of the files cannot be read.
     """
@@ -94,10 +95,8 @@ class StreamedResponse(Response):
                     path.unlink(missing_ok=True)
 
 
-async def messages(
-    pieces: list[Piece], reader: Reader, sends_files: bool
-) -> AsyncIterator[tuple[int, dict[str, Any]]]:
-    """What tells the server to send the pieces, and how many bytes each. A message is of use until the next is asked for."""
+async def messages(pieces: list[Piece], reader: Reader, sends_files: bool) -> AsyncIterator[tuple[int, dict[str, Any]]]:
+    """What tells the server to send the pieces, and how many bytes each: of use until the next is asked for."""
     for lot in lots_of(pieces) if sends_files else [pieces]:
         if sends_files and is_in_file(lot[0]) and (file := reader.opened_at_hand(lot[0])):
             yield lot[0].length, {"type": ZERO_COPY, "file": file, "offset": lot[0].offset, "count": lot[0].length}

@@ -1,9 +1,8 @@
 """One emulator for all tests of this folder, emptied before each test."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Iterator
 
 import pytest
 import requests

@@ -1,8 +1,9 @@
 """Store requests for the tests, and what their responses say (PS3.18 §10.5 and §I.2)."""
 
 import re
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Iterator
+from typing import Any
 
 import requests
 

@@ -1,8 +1,9 @@
 """The change feed: what happened, in the order in which it happened (conformance statement, Change Feed)."""
 
 import re
+from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any, Callable
+from typing import Any
 
 import pytest
 import requests

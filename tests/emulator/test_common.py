@@ -5,7 +5,7 @@ import http.client
 import socket
 import sqlite3
 import threading
-from typing import Iterator
+from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest

@@ -63,7 +63,9 @@ def test_nothing_at_all_is_one_batch() -> None:
 
 
 def test_lots_have_large_parts_of_files_by_themselves(tmp_path: Path) -> None:
-    large, other, small = (Extent(tmp_path / name, 7, size) for name, size in [("a", 2 * LOT + 1), ("b", LARGE), ("c", 9)])
+    large, other, small = (
+        Extent(tmp_path / name, 7, size) for name, size in [("a", 2 * LOT + 1), ("b", LARGE), ("c", 9)]
+    )
     rest = Extent(large.path, 7 + 2 * LOT, 1)
     lots = list(lots_of([b"before", small, large, other, b"after", small]))
     first, second = (Extent(large.path, 7 + start, LOT) for start in (0, LOT))

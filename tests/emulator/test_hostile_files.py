@@ -5,9 +5,10 @@ import re
 import struct
 import time
 import zlib
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any, Callable, Iterator
+from typing import Any
 
 import numpy
 import pytest

@@ -1,7 +1,8 @@
 """Hostile requests: paths, headers, query strings and bodies are answered with a refusal, if not with a result."""
 
 import json
-from typing import Any, Iterator
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import example, given

@@ -101,7 +101,9 @@ class TestTraceback:
         assert "it failed" in text and "test_log.py" in text and "in logged" in text
         assert "ValueError" in text and "KeyError" in text and "Secret" not in text
 
-    @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), sqlite3.OperationalError("disk I/O error")])
+    @pytest.mark.parametrize(
+        "error", [OSError(28, "No space left on device"), sqlite3.OperationalError("disk I/O error")]
+    )
     def test_the_words_of_the_system_stay(self, form: str, error: Exception) -> None:
         assert str(error) in logged(form, error)
 

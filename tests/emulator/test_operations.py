@@ -4,9 +4,9 @@ import re
 import signal
 import time
 import uuid
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Callable
 
 import pytest
 import requests

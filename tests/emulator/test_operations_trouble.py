@@ -1,9 +1,10 @@
 """Many at once, and input that nobody sane sends: the emulator answers, and never with a 500."""
 
 import json
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, Callable
+from typing import Any
 
 import numpy
 import pytest

@@ -17,7 +17,6 @@ import pytest
 import requests
 
 import dicom_emulator
-
 from tests.emulator.conftest import session
 from tests.emulator.dicom_files import instance, multipart, path, raw_instance, uids
 from tests.emulator.operations import end_of, export_body, person, tag

@@ -1,8 +1,9 @@
 """Data partitions: separate sets of studies in one service (conformance statement, data partitions)."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any
 
 import numpy
 import pytest

@@ -7,7 +7,7 @@ import math
 import re
 import time
 import warnings
-from typing import Iterator
+from collections.abc import Iterator
 
 import jwt
 import pytest

@@ -4,10 +4,9 @@ import asyncio
 import secrets
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from itertools import count
 from pathlib import Path
-from typing import Callable
 
 import pytest
 from starlette.requests import ClientDisconnect

@@ -1,7 +1,7 @@
 """Store: what a request must look like (conformance statement, Store; PS3.18 §10.5.1)."""
 
 import gzip
-from typing import Iterator
+from collections.abc import Iterator
 
 import pytest
 from pydicom.uid import generate_uid

@@ -3,11 +3,12 @@
 import random
 import sqlite3
 import time
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 from threading import Event
-from typing import Any, Callable, Iterable, Iterator
+from typing import Any
 
 import pytest
 

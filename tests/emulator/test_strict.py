@@ -1,6 +1,6 @@
 """--strict: what the service forgives and the standard does not is refused, and the refusal names the paragraph."""
 
-from typing import Iterator
+from collections.abc import Iterator
 
 import pytest
 import requests

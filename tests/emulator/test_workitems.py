@@ -1,8 +1,9 @@
 """Work items: creating and reading them (conformance statement, UPS-RS; PS3.18 §11.4 and §11.5)."""
 
 import json
+from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
-from typing import Any, Iterator
+from typing import Any
 
 import pytest
 import requests
