@@ -202,9 +202,10 @@ class Answer:
         """The socket, when all that was written before has left the transport. Raises ConnectionError."""
         transport = self.cycle.transport
         if transport.get_write_buffer_size():
+            low, high = transport.get_write_buffer_limits()
             transport.set_write_buffer_limits(0)  # so that writing is paused until nothing is left
             await self.cycle.flow.drain()
-            transport.set_write_buffer_limits()
+            transport.set_write_buffer_limits(high, low)
         if self.cycle.disconnected:
             raise ConnectionResetError("the client has left")
         return DirectSocket(transport)

@@ -387,6 +387,32 @@ class TestDirectSocket:
         with asyncio.Runner(loop_factory=loop) as runner:
             runner.run(connected())
 
+    def test_what_the_transport_has_still_to_write_goes_before(self, loop: Any) -> None:
+        written = bytes(range(256)) * 10_000
+
+        class Protocol(asyncio.Protocol):
+            def connection_made(self, transport: Any) -> None:
+                self.flow = FlowControl(transport)
+                self.pause_writing, self.resume_writing = self.flow.pause_writing, self.flow.resume_writing
+
+        async def connected(client: socket.socket, mine: socket.socket) -> None:
+            transport, protocol = await asyncio.get_running_loop().connect_accepted_socket(Protocol, mine)
+            before = transport.get_write_buffer_limits()
+            transport.write(written)
+            cycle = mock.Mock(transport=transport, flow=protocol.flow, disconnected=False)
+            waiting = asyncio.create_task(Answer(cycle, mock.Mock()).past_transport())
+            client.setblocking(False)
+            received = bytearray()
+            while not waiting.done():
+                received += await asyncio.get_running_loop().sock_recv(client, 20_000)
+            (await waiting).close()
+            assert transport.get_write_buffer_size() == 0 and transport.get_write_buffer_limits() == before
+            transport.close()
+
+        client, mine = socket.socketpair()
+        with client, mine, asyncio.Runner(loop_factory=loop) as runner:
+            runner.run(asyncio.wait_for(connected(client, mine), SOON))
+
     def test_a_file_that_ends_early_is_an_error(self, loop: Any, tmp_path: Path) -> None:
         (tmp_path / "file").write_bytes(b"abc")
 
