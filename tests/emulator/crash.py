@@ -242,15 +242,20 @@ class Campaign:
             self.report(self.torn, operation["status"] != "succeeded", f"an operation has ended as {operation}")
         self.accepted.clear()
         tagged = self.finish_tag()
+        members = {study: [known for known in self.known.values() if known.study == study] for study in studies}
+        for study in studies:
+            (self.check_updated if study in self.updates else self.check_study)(study, members[study])
         self.read_change_feed()
+        while late := [study for study in studies & self.updates.keys() if self.updated_since(study, members[study])]:
+            for study in late:
+                self.check_updated(study, members[study])
+            self.read_change_feed()
         actions: dict[str, list[str]] = {}
         for sop, action in self.events:
             actions.setdefault(sop, []).append(action)
         for study in studies:
-            members = [known for known in self.known.values() if known.study == study]
-            (self.check_updated if study in self.updates else self.check_study)(study, members)
-            self.check_views(study, members, tagged)
-            for known in members:
+            self.check_views(study, members[study], tagged)
+            for known in members[study]:
                 self.check_events(known, actions.get(known.sop, []))
         self.check_files()
         if tagged:  # so that the next round may add it
@@ -305,6 +310,10 @@ class Campaign:
         for known, current in zip(members, now, strict=False):  # where some are gone, that was reported above
             known.now = current if updated else ""
             known.settle(THERE)
+
+    def updated_since(self, study: str, members: list[Known]) -> bool:
+        """Whether an update that nobody waits for, since its answer did not come, was done after the study was checked."""
+        return self.names_of(study)[0] == "New^Name" and not any(known.now for known in members)
 
     def names_of(self, study: str) -> list[str]:
         return [each["00100010"]["Value"][0]["Alphabetic"] for each in self.get(f"studies/{study}/metadata").json()]
