@@ -201,12 +201,13 @@ class Answer:
     async def past_transport(self) -> DirectSocket:
         """The socket, when all that was written before has left the transport. Raises ConnectionError."""
         transport = self.cycle.transport
-        if transport.get_write_buffer_size():
+        if not transport.is_closing() and transport.get_write_buffer_size():
             low, high = transport.get_write_buffer_limits()
             transport.set_write_buffer_limits(0)  # so that writing is paused until nothing is left
             await self.cycle.flow.drain()
-            transport.set_write_buffer_limits(high, low)
-        if self.cycle.disconnected:
+            if not transport.is_closing():
+                transport.set_write_buffer_limits(high, low)
+        if transport.is_closing():
             raise ConnectionResetError("the client has left")
         return DirectSocket(transport)
 

@@ -85,7 +85,7 @@ def batches_of(pieces: Iterable[Piece], size: int = CHUNK) -> Iterator[list[Piec
 
 
 def lots_of(pieces: Iterable[Piece]) -> Iterator[list[Piece]]:
-    """The same pieces: each large part of a file by itself, cut into lots of LOT bytes, and together what is between."""
+    """The same pieces: each large part of a file alone, cut into lots of LOT bytes, and together what is between."""
     for in_file, group in groupby(pieces, is_in_file):
         if in_file:
             for piece in group:

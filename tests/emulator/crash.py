@@ -312,7 +312,7 @@ class Campaign:
             known.settle(THERE)
 
     def updated_since(self, study: str, members: list[Known]) -> bool:
-        """Whether an update that nobody waits for, since its answer did not come, was done after the study was checked."""
+        """Whether an update that nobody waits for, as its answer did not come, was done after the study was checked."""
         return self.names_of(study)[0] == "New^Name" and not any(known.now for known in members)
 
     def names_of(self, study: str) -> list[str]:

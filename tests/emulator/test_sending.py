@@ -121,7 +121,7 @@ def everywhere(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
 
 @pytest.fixture(params=["at hand", "by turns", "in a thread"])
 def site(request: pytest.FixtureRequest, everywhere: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
-    """What the system tells that it has in memory is sent or read in the event loop, anything else is read in a thread."""
+    """What the system has in memory is sent, or read in the event loop; anything else is read in a thread."""
     if request.param == "in a thread":
         monkeypatch.setattr(extent, "NO_WAIT", None)
     elif request.param == "by turns":
@@ -387,31 +387,49 @@ class TestDirectSocket:
         with asyncio.Runner(loop_factory=loop) as runner:
             runner.run(connected())
 
-    def test_what_the_transport_has_still_to_write_goes_before(self, loop: Any) -> None:
-        written = bytes(range(256)) * 10_000
+    @staticmethod
+    def past_transport(loop: Any, use: Callable[[socket.socket, asyncio.Task[DirectSocket], Any], Any]) -> None:
+        """Hand to `use` a client, what waits for its socket past a transport with much to write, and the transport."""
 
         class Protocol(asyncio.Protocol):
             def connection_made(self, transport: Any) -> None:
                 self.flow = FlowControl(transport)
                 self.pause_writing, self.resume_writing = self.flow.pause_writing, self.flow.resume_writing
 
+            def connection_lost(self, error: Exception | None) -> None:
+                self.flow.resume_writing()
+
         async def connected(client: socket.socket, mine: socket.socket) -> None:
             transport, protocol = await asyncio.get_running_loop().connect_accepted_socket(Protocol, mine)
-            before = transport.get_write_buffer_limits()
-            transport.write(written)
-            cycle = mock.Mock(transport=transport, flow=protocol.flow, disconnected=False)
-            waiting = asyncio.create_task(Answer(cycle, mock.Mock()).past_transport())
-            client.setblocking(False)
-            received = bytearray()
-            while not waiting.done():
-                received += await asyncio.get_running_loop().sock_recv(client, 20_000)
-            (await waiting).close()
-            assert transport.get_write_buffer_size() == 0 and transport.get_write_buffer_limits() == before
+            transport.write(bytes(2_000_000))
+            cycle = mock.Mock(transport=transport, flow=protocol.flow)
+            await use(client, asyncio.create_task(Answer(cycle, mock.Mock()).past_transport()), transport)
             transport.close()
 
         client, mine = socket.socketpair()
         with client, mine, asyncio.Runner(loop_factory=loop) as runner:
             runner.run(asyncio.wait_for(connected(client, mine), SOON))
+
+    def test_what_the_transport_has_still_to_write_goes_before(self, loop: Any) -> None:
+        async def use(client: socket.socket, waiting: asyncio.Task[DirectSocket], transport: Any) -> None:
+            limits = transport.get_write_buffer_limits()
+            client.setblocking(False)
+            while not waiting.done():
+                assert await asyncio.get_running_loop().sock_recv(client, 20_000)
+            (await waiting).close()
+            assert transport.get_write_buffer_size() == 0 and transport.get_write_buffer_limits() == limits
+
+        self.past_transport(loop, use)
+
+    @pytest.mark.parametrize("pause", [0, 0.05])
+    def test_who_leaves_before_is_noticed(self, loop: Any, pause: float) -> None:
+        async def use(client: socket.socket, waiting: asyncio.Task[DirectSocket], transport: Any) -> None:
+            await asyncio.sleep(pause)
+            transport.abort()
+            with pytest.raises(ConnectionError):
+                await waiting
+
+        self.past_transport(loop, use)
 
     def test_a_file_that_ends_early_is_an_error(self, loop: Any, tmp_path: Path) -> None:
         (tmp_path / "file").write_bytes(b"abc")
