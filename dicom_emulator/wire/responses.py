@@ -5,7 +5,7 @@ import os
 import uuid
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import groupby
 from typing import Any
 
 from starlette.responses import Response
@@ -24,6 +24,7 @@ from dicom_emulator.extent import (
     is_in_file,
     length_of,
     lots_of,
+    refuse_missing,
 )
 
 DICOM_JSON = "application/dicom+json; charset=utf-8"
@@ -110,17 +111,20 @@ async def messages(pieces: list[Piece], reader: Reader, sends_files: bool) -> As
 
 
 async def check(pieces: Sequence[Piece]) -> None:
-    """Raises OSError when one of several files cannot be read; of a single one that is seen when it is read."""
-    paths = [piece.path for piece in pieces if isinstance(piece, Extent)]
-    if any(path is not paths[0] for path in paths):
-        await run_blocking(open_unreadable, paths)
+    """Raises OSError when one of the files cannot be read, or ends early."""
+    extents = [piece for piece in pieces if isinstance(piece, Extent)]
+    if any(extent.path is not extents[0].path for extent in extents):
+        await run_blocking(refuse_unreadable, extents)
+    else:
+        refuse_unreadable(extents)
 
 
-def open_unreadable(paths: Iterable[Path]) -> None:
-    """Opens what cannot be read, for the error."""
-    for path in paths:
-        if not os.access(path, os.R_OK):
-            path.open("rb").close()
+def refuse_unreadable(extents: Iterable[Extent]) -> None:
+    for _, group in groupby(extents, lambda extent: id(extent.path)):  # frames of an image lie in one file
+        last = max(group, key=lambda extent: extent.offset + extent.length)
+        if not os.access(last.path, os.R_OK):
+            last.path.open("rb").close()  # for the error
+        refuse_missing(last, last.path.stat().st_size - last.offset)
 
 
 async def disconnected(receive: Receive) -> None:

@@ -268,11 +268,12 @@ def test_what_is_cut_short_never_looks_whole(site: Site, framing: str, caplog: p
 
 
 @framings
-def test_a_file_that_is_short_from_the_beginning_is_an_error(site: Site, framing: str) -> None:
-    os.truncate(site.file, 5000)
+@pytest.mark.parametrize("length", [CHUNK - 1, CHUNK + 1, LARGE])
+def test_a_file_that_is_short_from_the_beginning_is_an_error(site: Site, framing: str, length: int) -> None:
+    os.truncate(site.file, length - 1)
     try:
         with site.connect() as client:
-            client.sendall(request(f"/{framing}/{CHUNK - 1}"))
+            client.sendall(request(f"/{framing}/{length}"))
             assert answer(client).startswith(b"HTTP/1.1 500 ")
     finally:
         site.file.write_bytes(site.content)
