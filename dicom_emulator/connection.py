@@ -231,12 +231,14 @@ class Answer:
         assert start
         status, headers = start["status"], [*cycle.default_headers, *start["headers"]]
         given = dict(headers)
-        if b"content-length" not in given and not (cycle.scope["method"] == "HEAD" or status in BODILESS):
-            headers.append((b"transfer-encoding", b"chunked"))
-        elif cycle.scope["method"] == "HEAD":
+        if cycle.scope["method"] == "HEAD":
+            self.left = 0
+        elif b"content-length" in given:
+            self.left = int(given[b"content-length"])
+        elif status in BODILESS:
             self.left = 0
         else:
-            self.left = int(given.get(b"content-length", 0))
+            headers.append((b"transfer-encoding", b"chunked"))
         if b"connection" in given:
             cycle.keep_alive = cycle.keep_alive and given[b"connection"].lower() != b"close"
         elif not cycle.keep_alive:

@@ -58,8 +58,6 @@ def set_up_log(format: str) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(FORMATS[format])
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
-    logging._srcfile = None  # no format says where a line was written; `logging` calls this an optimization
-    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False  # nor by whom
     logging.getLogger("dicom_emulator").setLevel(logging.INFO)
     logging.getLogger("pydicom").setLevel(logging.CRITICAL)  # faulty files are the clients' business
     warnings.filterwarnings("ignore", category=UserWarning)
