@@ -13,6 +13,7 @@ import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -23,6 +24,7 @@ from requests.exceptions import ChunkedEncodingError, ConnectionError, ContentDe
 from requests.structures import CaseInsensitiveDict
 
 from helpers.errors import HelperError
+from helpers.memory import Pages, in_bytes
 
 DICOM = "application/dicom"
 EXPLICIT_VR_LITTLE_ENDIAN = b"1.2.840.10008.1.2.1"
@@ -247,13 +249,13 @@ class Part:
 
     Ask before the next part is taken, in one of three ways: `content` holds them all, `save(target)` writes them to a
     file, `iter_content()` gives them piece by piece. Bytes that nobody asked for are read and dropped. `view` is
-    `content` without a copy, for who can use a memoryview: numpy.frombuffer(part.view, "uint8").
+    `content` for who can use a memoryview, and faster: numpy.frombuffer(part.view, "uint8").
     """
 
-    def __init__(self, headers: CaseInsensitiveDict[str], events: Iterator[Any], in_memory: bool = False) -> None:
+    def __init__(self, headers: CaseInsensitiveDict[str], events: Iterator[Any], pages: Pages | None = None) -> None:
         self.headers = headers
         self._events = events
-        self._in_memory = in_memory
+        self._pages = pages  # None: the body is in memory
         self._kept: bytes | memoryview | None = None
         self._state = "unread"
 
@@ -276,17 +278,20 @@ class Part:
 
     @property
     def view(self) -> memoryview:
-        """All bytes of the part, kept. Of a body that is in memory they are not copied: they keep it there."""
+        """All bytes of the part, kept.
+
+        Of a body that is in memory they are not copied: they keep it there. Of one that arrives they may keep up to
+        8 MB in which there are other parts as well.
+        """
         if self._kept is None:
-            self._kept = in_one(self._views(), self._in_memory)
+            self._kept = self._pages.hold(self._views()) if self._pages else uncopied(self._views())
         return memoryview(self._kept)
 
     @property
     def content(self) -> bytes:
         """All bytes of the part, kept."""
-        view = self.view
         if not isinstance(self._kept, bytes):
-            self._kept = bytes(view)
+            self._kept = in_bytes(self._views() if self._kept is None else [self._kept])
         return self._kept
 
     def iter_content(self) -> Iterator[bytes]:
@@ -335,19 +340,10 @@ class Part:
             self._state = "passed by"
 
 
-def in_one(views: Iterator[memoryview], in_memory: bool) -> bytes | memoryview:
-    """What the views hold, in one piece. A single one of a body in memory stays as it is.
-
-    Of a body that arrives it is copied, too: else a small part would keep the block that it came in.
-    """
-    whole = io.BytesIO()  # grows in place, and gives away what it holds: at no time is there a second copy
-    if in_memory:
-        first, second = next(views, memoryview(b"")), next(views, None)
-        if second is None:
-            return first
-        whole.writelines([first, second])
-    whole.writelines(views)
-    return whole.getvalue()
+def uncopied(views: Iterator[memoryview]) -> bytes | memoryview:
+    """What the views hold, in one piece, which is a single one itself."""
+    first, second = next(views, memoryview(b"")), next(views, None)
+    return first if second is None else in_bytes(chain([first, second], views))
 
 
 def iter_parts(response: requests.Response) -> Iterator[Part]:
@@ -421,8 +417,9 @@ def split_parts(body: Iterable[bytes], boundary: str, in_memory: bool = False) -
     `in_memory` says that the pieces stay in memory anyway: then a part may be a view of one.
     """
     events = parser_events(iter(body), boundary)
+    pages = None if in_memory else Pages()
     for headers in events:
-        part = Part(headers, events, in_memory)
+        part = Part(headers, events, pages)
         yield part
         part.pass_by()
 

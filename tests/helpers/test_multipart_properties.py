@@ -173,7 +173,7 @@ def test_a_part_of_a_reply_in_memory_is_a_view_and_no_copy() -> None:
 
 
 def test_a_part_of_a_reply_that_arrives_keeps_its_bytes_and_no_block(server: ScriptedServer) -> None:
-    contents = [b"small", bytes(1_000), bytes(300_000)]
+    contents = [b"small", bytes(1_000), bytes(200_000)]
     body = encoded(contents)
     server.replies = [Reply(headers={"Content-Type": f"multipart/related; boundary={BOUNDARY}"}, body=body)]
     with requests.get(server.url, stream=True, timeout=5) as response:
