@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import sqlite3
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -14,6 +15,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from dicom_emulator.api import (
     change_feed,
@@ -45,6 +47,7 @@ from dicom_emulator.limits import check_query_string, refuse_head
 from dicom_emulator.operations import Operations
 from dicom_emulator.settings import Settings
 from dicom_emulator.wire.auth import TokenIssuer
+from dicom_emulator.wire.head import head_of
 from dicom_emulator.wire.responses import ServiceJson
 
 ROUTES = [
@@ -105,7 +108,17 @@ ROUTES = [
     Route("/_emulator/faults", faults.add_fault, methods=["POST"]),
     Route("/_emulator/faults", faults.clear_faults, methods=["DELETE"]),
 ]
+FORWARDED = frozenset({b"x-forwarded-proto", b"x-forwarded-for"})  # what a proxy tells of its client
 log = logging.getLogger("dicom_emulator")
+
+
+async def nothing(scope: Scope, receive: Receive, send: Send) -> None:
+    pass
+
+
+# Puts it into the scope, if the proxy is on this machine or where uvicorn's variable says.
+# As a layer around the application it would cost every request something.
+read_forwarded = ProxyHeadersMiddleware(nothing, os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1"))
 
 
 class Emulator:
@@ -130,6 +143,8 @@ class Emulator:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
+        if FORWARDED & head_of(scope).names:
+            await read_forwarded(scope, receive, send)
         if refusal := refuse_head(scope):
             await refusal(scope, receive, send)
             return

@@ -30,6 +30,8 @@ class Connection(HttpToolsProtocol):
     """
 
     _deadline: asyncio.TimerHandle | None = None
+    _idle_since: float | None = None  # the loop's time of the last answer; None: something has come since
+    _watch: asyncio.TimerHandle | None = None  # over idleness
     _answered: RequestResponseCycle | None = None  # the request that is answered now; uvicorn's `cycle` is the last one
     _in_head = False
     _barren = 0
@@ -41,6 +43,8 @@ class Connection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.head_ends()
+        if self._watch:
+            self._watch.cancel()
         super().connection_lost(exc)
         if self._answered and not self._answered.response_complete:
             self._answered.disconnected = True
@@ -55,6 +59,32 @@ class Connection(HttpToolsProtocol):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+    def _unset_keepalive_if_required(self) -> None:  # uvicorn calls it when something comes
+        self._idle_since = None
+
+    def on_response_complete(self) -> None:
+        """Go on with the next request, or wait for it. One timer does for all answers: few are the last one."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+            return
+        self._idle_since = self.loop.time()
+        if not self._watch:
+            self._watch = self.loop.call_later(self.timeout_keep_alive, self.hang_up_if_idle)
+
+    def hang_up_if_idle(self) -> None:
+        self._watch = None
+        if self._idle_since is None:
+            return
+        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if left > 0:
+            self._watch = self.loop.call_later(left, self.hang_up_if_idle)
+        else:
+            self.transport.close()
 
     def refuse(self, status: HTTPStatus, message: str) -> None:
         """Answer and hang up. What was asked before in full is answered first, and this is not."""

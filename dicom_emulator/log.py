@@ -47,6 +47,26 @@ class JsonLines(Discreet):
         return json.dumps(line)
 
 
+class Lines(logging.StreamHandler):
+    """Writes records to standard error. One that `is_followed` by another waits for it: to write costs more than to
+    format.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._waiting: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if getattr(record, "is_followed", False):
+            self._waiting.append(super().format(record))
+        else:
+            super().emit(record)
+
+    def format(self, record: logging.LogRecord) -> str:
+        waiting, self._waiting = self._waiting, []
+        return self.terminator.join([*waiting, super().format(record)])
+
+
 FORMATS = {
     "text": Discreet("%(asctime)s %(levelname)s %(message)s"),
     "json": JsonLines(),
@@ -55,7 +75,7 @@ FORMATS = {
 
 def set_up_log(format: str) -> None:
     """Write the log of this process in one of the `FORMATS`."""
-    handler = logging.StreamHandler()
+    handler = Lines()
     handler.setFormatter(FORMATS[format])
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("dicom_emulator").setLevel(logging.INFO)

@@ -201,6 +201,7 @@ def prepared(settings: Settings, on_ready: Callable[[Ready], None]) -> Iterator[
             log_level="warning",
             access_log=False,
             server_header=False,
+            proxy_headers=False,  # the application reads them
             timeout_graceful_shutdown=GRACEFUL_SHUTDOWN,
             ssl_certfile=certificates and certificates.server_file,
         )

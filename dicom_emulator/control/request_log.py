@@ -72,6 +72,7 @@ class RequestLog:
 
     def __init__(self) -> None:
         self.exchanges = deque[Exchange](maxlen=KEPT)
+        self._ended: list[Exchange] = []  # those without a line yet
 
     def answered(self, exchange: Exchange, scope: Scope, start: Message) -> None:
         """The answer begins."""
@@ -87,11 +88,14 @@ class RequestLog:
         if exchange.status is None and exchange.is_listed:
             self.exchanges.append(exchange)
         if not exchange.is_from_home_page and log.isEnabledFor(logging.INFO):  # it asks every second
-            asyncio.get_running_loop().call_soon(write_line, exchange)  # after the answer: its client is waiting
+            if not self._ended:
+                asyncio.get_running_loop().call_soon(self.write_lines)  # after the answer: its client is waiting
+            self._ended.append(exchange)
 
-
-def write_line(exchange: Exchange) -> None:
-    log.handle(Line(exchange))
+    def write_lines(self) -> None:
+        ended, self._ended = self._ended, []
+        for exchange in ended:
+            log.handle(Line(exchange, is_followed=exchange is not ended[-1]))
 
 
 class Line(logging.LogRecord):
@@ -102,8 +106,9 @@ class Line(logging.LogRecord):
 
     SAME = vars(logging.LogRecord(log.name, logging.INFO, __file__, 0, "", None, None))
 
-    def __init__(self, exchange: Exchange):
+    def __init__(self, exchange: Exchange, is_followed: bool = False):
         vars(self).update(self.SAME)
+        self.is_followed = is_followed
         self.created = exchange.time + exchange.milliseconds / 1000
         self.msecs = self.created % 1 * 1000
         self.relativeCreated += (self.created - self.SAME["created"]) * 1000

@@ -151,6 +151,33 @@ def ask(url: str, host: str) -> int:
     return requests.get(f"{url}/health/check", headers={"Host": host}, timeout=10).status_code
 
 
+class TestProxy:
+    """What a proxy on this machine says of the client that it speaks for."""
+
+    CLIENT = ("X-Forwarded-For", "192.0.2.7")
+
+    @staticmethod
+    def challenge(url: str, *headers: tuple[str, str]) -> str:
+        """The answer to somebody who is not signed in names the service's address."""
+        reply = requests.get(f"{url}/v2/studies", headers=dict(headers) | {"Host": "hub.example"}, timeout=10)
+        return reply.headers["WWW-Authenticate"]
+
+    @pytest.mark.parametrize(
+        ("headers", "scheme"),
+        [([("X-Forwarded-Proto", "https")], "https"), ([("x-forwarded-proto", "https"), CLIENT], "https"),
+         ([("X-Forwarded-Proto", "gopher")], "http"), ([CLIENT], "http"), ([], "http")],
+    )  # fmt: skip
+    def test_addresses_are_those_that_the_client_knows(self, headers: list[tuple[str, str]], scheme: str) -> None:
+        with own_emulator(allowed_hosts=("hub.example",)) as service:
+            assert f'authorization_uri="{scheme}://hub.example/_emulator/identity"' in self.challenge(
+                service.url, *headers
+            )
+
+    def test_who_is_no_proxy_is_not_believed(self) -> None:
+        with started("--allowed-host", "hub.example", FORWARDED_ALLOW_IPS="192.0.2.1") as emulator:
+            assert 'authorization_uri="http://hub' in self.challenge(emulator.url, ("X-Forwarded-Proto", "https"))
+
+
 class TestWarning:
     """Said at the start by an emulator that other machines can reach."""
 

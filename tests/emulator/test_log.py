@@ -1,5 +1,6 @@
 """What goes to standard error: a line for each request, as text or as JSON, and nothing that is nobody's business."""
 
+import contextlib
 import io
 import json
 import logging
@@ -9,11 +10,12 @@ import sqlite3
 import sys
 from datetime import datetime, timedelta, timezone
 from unittest import mock
+from urllib.parse import urlsplit
 
 import pytest
 
 import dicom_emulator
-from dicom_emulator.log import FORMATS
+from dicom_emulator.log import FORMATS, Lines
 from tests.emulator.conftest import Service, session, wait_for
 from tests.emulator.dicom_files import instance, multipart
 from tests.emulator.test_command_line import JSON, Started, refused, started
@@ -61,6 +63,42 @@ def test_a_program_that_logs_in_its_own_way_finds_what_it_looks_for(
     assert before <= record.created <= datetime.now().timestamp()
     assert abs(made.relativeCreated - record.relativeCreated - 1000 * (made.created - record.created)) < 1
     assert abs(record.created * 1000 % 1000 - record.msecs) < 1
+
+
+def test_lines_of_requests_that_end_together_are_written_at_once_and_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Stream(io.StringIO):
+        writes: list[str] = []
+
+        def write(self, text: str) -> int:
+            self.writes.append(text)
+            return len(text)
+
+    monkeypatch.setattr(sys, "stderr", Stream())
+    handler = Lines()
+    handler.setFormatter(FORMATS["text"])
+    for text, is_followed in (("alone", False), ("one", True), ("two", True), ("three", False), ("alone", False)):
+        record = logging.LogRecord("x", logging.INFO, __file__, 1, text, None, None)
+        record.is_followed = is_followed
+        handler.handle(record)
+    handler.handle(logging.LogRecord("x", logging.INFO, __file__, 1, "of another kind", None, None))
+    said = [[line.split(" ", 2)[2] for line in each.splitlines()] for each in Stream.writes]
+    assert said == [["alone"], ["one", "two", "three"], ["alone"], ["of another kind"]]
+
+
+def test_requests_that_end_in_one_turn_have_a_line_each_and_the_last_one_is_not_followed(
+    service: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    paths = [f"/v2/studies/{number}/instances" for number in range(20)]
+    ended = "".join(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n" for path in paths)
+    with caplog.at_level(logging.INFO, "dicom_emulator"), contextlib.ExitStack() as stack:
+        address = urlsplit(service.url).hostname, urlsplit(service.url).port
+        clients = [stack.enter_context(socket.create_connection(address, timeout=15)) for _ in range(5)]
+        for client in clients:
+            client.sendall(ended.encode())
+        assert wait_for(lambda: len(caplog.records) == 5 * len(paths))
+    logged = [record.request["path"] for record in caplog.records]
+    assert sorted(logged) == sorted(5 * paths)
+    assert not caplog.records[-1].is_followed
 
 
 def test_json_has_an_object_a_line_with_the_same_and_sizes() -> None:

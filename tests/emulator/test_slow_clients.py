@@ -9,6 +9,8 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from unittest import mock
 from urllib.parse import urlsplit
 
 import numpy
@@ -28,6 +30,8 @@ AS_STORED = {"Accept": "application/dicom; transfer-syntax=*"}
 TYPE = 'Content-Type: multipart/related; type="application/dicom"; boundary=b'
 HEAD = f"POST /v2/studies HTTP/1.1\r\nHost: localhost\r\nAccept: application/dicom+json\r\n{TYPE}\r\n".encode()
 UPLOAD = HEAD + b"Content-Length: 3000000\r\n\r\n--b\r\nContent-Type: application/dicom\r\n\r\n"
+CHECK = b"GET /health/check HTTP/1.1\r\nHost: localhost\r\n\r\n"
+IDLE = 0.4  # seconds, for the tests of idle connections
 LARGE = 24_000_000  # bytes, much more than sockets hold
 
 
@@ -306,6 +310,77 @@ def test_a_refused_body_without_end_is_not_read_for_ever(short: dicom_emulator.R
             with contextlib.suppress(TimeoutError):
                 reply = client.recv(65536)
     assert reply.startswith(b"HTTP/1.1 415 ") and b"\r\nconnection: close\r\n" in reply.lower()
+
+
+class TestIdle:
+    """A connection that nothing comes on is closed some time after the last answer, and not before."""
+
+    @pytest.fixture
+    def hasty(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[dicom_emulator.RunningServer]:
+        made = connection.Connection.connection_made
+
+        def connection_made(self: connection.Connection, transport: Any) -> None:
+            made(self, transport)
+            self.timeout_keep_alive = IDLE  # type: ignore[assignment]  # seconds
+
+        monkeypatch.setattr(connection.Connection, "connection_made", connection_made)
+        with dicom_emulator.running(sign_in=False) as found:
+            yield found
+
+    def test_it_is_closed_in_time(self, hasty: dicom_emulator.RunningServer) -> None:
+        with connect(hasty.url) as client:
+            ask(client)
+            started = time.monotonic()
+            assert answer(client) == b""
+            assert IDLE * 0.9 < time.monotonic() - started < SOON
+
+    def test_each_request_begins_it_anew(self, hasty: dicom_emulator.RunningServer) -> None:
+        with connect(hasty.url) as client:
+            for _ in range(8):
+                ask(client)
+                asked = time.monotonic()
+                time.sleep(IDLE * 0.7)
+            assert answer(client) == b""
+            assert IDLE * 0.9 < time.monotonic() - asked < SOON
+
+    def test_a_request_of_which_a_part_has_come_is_waited_for(
+        self, hasty: dicom_emulator.RunningServer, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        with connect(hasty.url) as client:
+            ask(client)
+            client.sendall(CHECK[:10])
+            time.sleep(IDLE * 2.5)
+            ask(client, CHECK[10:])
+            time.sleep(IDLE * 0.5)
+            ask(client)
+            assert answer(client) == b""
+        assert not caplog.records
+
+    def test_a_long_answer_is_not_cut_off(self, hasty: dicom_emulator.RunningServer) -> None:
+        with connect(hasty.url) as client:
+            ask(client)
+            with mock.patch("dicom_emulator.control.home.counts", side_effect=lambda *_: time.sleep(IDLE * 2.5) or {}):
+                ask(client, CHECK.replace(b"health/check", b"_emulator/summary"))
+            assert answer(client) == b""
+
+    def test_requests_in_a_row_are_all_answered_first(self, hasty: dicom_emulator.RunningServer) -> None:
+        with connect(hasty.url, CHECK * 20) as client:
+            assert answer(client).count(b"HTTP/1.1 200 ") == 20
+
+    def test_who_has_left_is_forgotten_at_once(self, hasty: dicom_emulator.RunningServer) -> None:
+        with mock.patch.object(connection.Connection, "hang_up_if_idle", autospec=True) as hang_up:
+            with connect(hasty.url) as client:
+                ask(client)
+            time.sleep(IDLE * 2)
+        assert not hang_up.called
+
+
+def ask(client: socket.socket, sent: bytes = CHECK) -> None:
+    """Send a request, or the rest of one, and read its answer."""
+    client.sendall(sent)
+    reply = http.client.HTTPResponse(client)
+    reply.begin()
+    assert reply.status == 200 and reply.read()
 
 
 def test_slow_clients_do_not_keep_the_emulator_from_ending(tmp_path: Path) -> None:
