@@ -25,6 +25,10 @@ PICTURES = ["docs/lesson-00.png", "docs/home-page.png"]
 STATUS = ROOT / "build" / "lesson-status.json"  # what the last test run wrote: see conftest.py
 # What the last run.py azure-check wrote: this machine's own, or else the one that was committed.
 AZURE_STATUS = [ROOT / "build" / "azure-check" / "status.json", ROOT / "docs" / "azure-status.json"]
+PRINTED = (
+    "The lessons with the outputs that they print, and the solutions of their exercises. To run them, take a copy of the "
+    "repository and type `python3 run.py lab`."
+)
 A_FOLDER = re.compile(r"\]\(([\w./-]*)/\)")  # a link to a folder of the repository
 A_SOLUTION = re.compile(r"<details>(?=\s*<summary>Solution)")
 AN_ANCHOR = re.compile(r'<a id="([\w-]+)"></a>\n*')
@@ -184,9 +188,7 @@ def print_pdf(source: Path, out: Path) -> None:
     course, page = source.with_name("site-course"), source.with_name("site-page")
     shutil.rmtree(course, ignore_errors=True)
     shutil.copytree(source / "notebooks", course / "notebooks")
-    contents = "\n".join(f"notebooks/{path.stem}" for path in lessons(source))
-    heading = "# Learn DICOMweb with Python\n\n```{toctree}\n:maxdepth: 1\n:caption: Lessons\n\n"
-    (course / "index.md").write_text(f"{heading}{contents}\nnotebooks/glossary\n```\n", "utf-8")
+    (course / "index.md").write_text(front_page(source), "utf-8")
     run_sphinx("singlehtml", course, page, "-D", "html_theme=basic", "-D", "html_css_files=print.css")
     html = (page / "index.html").read_text("utf-8")
     (page / "index.html").write_text(A_SOLUTION.sub("<details open>", html), "utf-8")  # on paper nothing unfolds
@@ -202,6 +204,14 @@ def print_pdf(source: Path, out: Path) -> None:
     printing = ["--no-pdf-header-footer", f"--print-to-pdf={file}", (page / "index.html").as_uri()]
     subprocess.run([*command, *printing], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     print(f"{file.name}: {file.stat().st_size / 1e6:.1f} MB")
+
+
+def front_page(source: Path) -> str:
+    """The title, what there is, and after it all of that."""
+    entries = [*map(entry, lessons(source)), "Glossary <notebooks/glossary>"]
+    contents = "\n".join(re.sub(r"(.*) <(.*)>", r"- [\1](\2)", each) for each in entries)
+    toctree = "\n".join(["```{toctree}", *entries, "```"])
+    return "\n\n".join(["# Learn DICOMweb with Python", PRINTED, contents, toctree]) + "\n"
 
 
 def run_sphinx(builder: str, source: Path, out: Path, *options: str) -> None:
