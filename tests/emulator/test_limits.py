@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -177,6 +178,26 @@ class TestMemory:
         response = requests.post(f"{child.url}/v2/extendedquerytags", body, headers=headers, timeout=SOON)
         assert response.status_code == 400
         assert highest(child, since) - before < 300_000_000
+
+
+def test_memory_of_pieces_that_have_gone_by_is_used_again() -> None:
+    """A page that comes from the system anew costs more than what is copied into it."""
+    with start_emulator("--no-auth") as fresh:
+
+        def store(times: int) -> None:
+            for _ in range(times):
+                body, content_type = multipart(*[instance(pixels=numpy.zeros((500, 1000), "u1")) for _ in range(10)])
+                headers = {"Content-Type": content_type, "Accept": DICOM_JSON}
+                assert requests.post(f"{fresh.url}/v2/studies", body, headers=headers, timeout=SOON).status_code == 200
+
+        def faults() -> int:
+            fields = Path(f"/proc/{fresh.process.pid}/stat").read_text().rpartition(")")[2].split()
+            return int(fields[7])  # minflt: proc_pid_stat(5)
+
+        store(5)
+        before = faults()
+        store(10)
+        assert faults() - before < 10 * 200, "5 MB are 1200 pages"
 
 
 def test_more_connections_than_files_may_be_open_at_the_start() -> None:
