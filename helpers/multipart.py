@@ -6,6 +6,7 @@ and its bytes; a line `--boundary--` ends the row. RFC 2387 defines it, PS3.18 Â
 
 import io
 import logging
+import mmap
 import os
 import re
 import secrets
@@ -24,13 +25,14 @@ from requests.exceptions import ChunkedEncodingError, ConnectionError, ContentDe
 from requests.structures import CaseInsensitiveDict
 
 from helpers.errors import HelperError
-from helpers.memory import Pages, in_bytes
 
 DICOM = "application/dicom"
 EXPLICIT_VR_LITTLE_ENDIAN = b"1.2.840.10008.1.2.1"
 CHUNK = 64 * 1024  # bytes; no piece that iter_content() gives is bigger
 BLOCK = 256 * 1024  # bytes read, sent or written at a time: fewer calls, and it still fits the processor's cache
 LARGE_BLOCK = 2 * 1024 * 1024  # bytes; in a long reply the saved calls outweigh what the fresh memory costs
+FRESH = 128 * 1024  # bytes; for so many the C library asks the system for pages
+LARGEST_AT_ONCE = 4 * 1024 * 1024  # bytes; beyond that nothing is gained by asking once
 LONGEST_PREAMBLE = 16 * 1024  # bytes; text before the first boundary is allowed, though nobody sends much
 
 File = bytes | str | os.PathLike[str] | BinaryIO
@@ -249,13 +251,13 @@ class Part:
 
     Ask before the next part is taken, in one of three ways: `content` holds them all, `save(target)` writes them to a
     file, `iter_content()` gives them piece by piece. Bytes that nobody asked for are read and dropped. `view` is
-    `content` for who can use a memoryview, and faster: numpy.frombuffer(part.view, "uint8").
+    `content` in less time, for who can use a memoryview: numpy.frombuffer(part.view, "uint8").
     """
 
-    def __init__(self, headers: CaseInsensitiveDict[str], events: Iterator[Any], pages: Pages | None = None) -> None:
+    def __init__(self, headers: CaseInsensitiveDict[str], events: Iterator[Any], in_memory: bool = False) -> None:
         self.headers = headers
         self._events = events
-        self._pages = pages  # None: the body is in memory
+        self._in_memory = in_memory
         self._kept: bytes | memoryview | None = None
         self._state = "unread"
 
@@ -278,20 +280,16 @@ class Part:
 
     @property
     def view(self) -> memoryview:
-        """All bytes of the part, kept.
-
-        Of a body that is in memory they are not copied: they keep it there. Of one that arrives they may keep up to
-        8 MB in which there are other parts as well.
-        """
+        """All bytes of the part, kept. Of a body that is in memory they are not copied: they keep it there."""
         if self._kept is None:
-            self._kept = self._pages.hold(self._views()) if self._pages else uncopied(self._views())
+            self._kept = in_one(self._views(), self._in_memory)
         return memoryview(self._kept)
 
     @property
     def content(self) -> bytes:
         """All bytes of the part, kept."""
         if not isinstance(self._kept, bytes):
-            self._kept = in_bytes(self._views() if self._kept is None else [self._kept])
+            self._kept = in_bytes(self._views() if self._kept is None else [memoryview(self._kept)])
         return self._kept
 
     def iter_content(self) -> Iterator[bytes]:
@@ -340,10 +338,41 @@ class Part:
             self._state = "passed by"
 
 
-def uncopied(views: Iterator[memoryview]) -> bytes | memoryview:
-    """What the views hold, in one piece, which is a single one itself."""
-    first, second = next(views, memoryview(b"")), next(views, None)
-    return first if second is None else in_bytes(chain([first, second], views))
+def in_one(views: Iterator[memoryview], in_memory: bool) -> bytes | memoryview:
+    """What the views hold, in one piece. A single one of a body in memory stays as it is.
+
+    Of a body that arrives it is copied, too: else a small part would keep the block that it came in.
+    """
+    if in_memory:
+        first, second = next(views, memoryview(b"")), next(views, None)
+        return first if second is None else in_bytes(chain([first, second], views))
+    some, size = [], 0
+    for view in views:
+        some.append(view)
+        size += len(view)
+        if size > LARGEST_AT_ONCE:
+            return in_bytes(chain(some, views))
+    return in_bytes(some) if size < FRESH else in_fresh_pages(some, size)
+
+
+def in_fresh_pages(views: list[memoryview], size: int) -> bytes | memoryview:
+    """A copy in memory that Linux hands out as a whole: page by page would take longer than to copy."""
+    if not hasattr(mmap, "MAP_POPULATE"):
+        return in_bytes(views)
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | mmap.MAP_POPULATE
+    try:
+        pages = mmap.mmap(-1, size, flags)
+    except OSError:  # a process has a limited number of them
+        return in_bytes(views)
+    for view in views:
+        pages.write(view)
+    return memoryview(pages).toreadonly()
+
+
+def in_bytes(views: Iterable[memoryview]) -> bytes:
+    whole = io.BytesIO()  # grows in place, and gives away what it holds: at no time is there a second copy
+    whole.writelines(views)
+    return whole.getvalue()
 
 
 def iter_parts(response: requests.Response) -> Iterator[Part]:
@@ -417,9 +446,8 @@ def split_parts(body: Iterable[bytes], boundary: str, in_memory: bool = False) -
     `in_memory` says that the pieces stay in memory anyway: then a part may be a view of one.
     """
     events = parser_events(iter(body), boundary)
-    pages = None if in_memory else Pages()
     for headers in events:
-        part = Part(headers, events, pages)
+        part = Part(headers, events, in_memory)
         yield part
         part.pass_by()
 

@@ -2,7 +2,10 @@
 
 import gzip
 import io
+import mmap
+import random
 import re
+from unittest import mock
 
 import pytest
 import requests
@@ -11,6 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.multipart import (
+    FRESH,
+    LARGEST_AT_ONCE,
     MultipartError,
     MultipartRelatedStream,
     TruncatedBody,
@@ -173,12 +178,39 @@ def test_a_part_of_a_reply_in_memory_is_a_view_and_no_copy() -> None:
 
 
 def test_a_part_of_a_reply_that_arrives_keeps_its_bytes_and_no_block(server: ScriptedServer) -> None:
-    contents = [b"small", bytes(1_000), bytes(200_000)]
+    contents = [b"small", bytes(1_000), bytes(300_000)]
     body = encoded(contents)
     server.replies = [Reply(headers={"Content-Type": f"multipart/related; boundary={BOUNDARY}"}, body=body)]
     with requests.get(server.url, stream=True, timeout=5) as response:
         parts = parts_of(response)
     assert [len(part.view.obj) for part in parts] == [len(content) for content in contents]
+
+
+@pytest.fixture(params=["pages at once", "no such system", "no more of them"])
+def system(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param == "no such system":
+        monkeypatch.delattr(mmap, "MAP_POPULATE", raising=False)
+    if request.param == "no more of them":
+        monkeypatch.setattr(mmap, "mmap", mock.Mock(side_effect=OSError(12, "Cannot allocate memory")))
+
+
+@pytest.mark.usefixtures("system")
+@pytest.mark.parametrize("block", [50_000, 10_000_000])
+@pytest.mark.parametrize("size", [0, FRESH - 1, FRESH, LARGEST_AT_ONCE, LARGEST_AT_ONCE + 1, 9_000_000])
+def test_a_view_of_any_size_has_its_bytes_and_cannot_be_changed(size: int, block: int) -> None:
+    contents = [random.Random(number).randbytes(size) for number in range(3)]
+    parts = split_parts(cut(encoded(contents), [block]), BOUNDARY)
+    views = [part.view for part in parts]
+    assert views == contents and all(view.readonly for view in views)
+
+
+@pytest.mark.parametrize("size", [FRESH, LARGEST_AT_ONCE + 1])
+def test_the_view_of_a_part_that_is_cut_off_is_an_error(size: int) -> None:
+    body = encoded([bytes(size), bytes(size)])[: size * 3 // 2]
+    parts = split_parts(cut(body, [50_000]), BOUNDARY)
+    assert next(parts).view == bytes(size)
+    with pytest.raises(TruncatedBody):
+        _ = next(parts).view
 
 
 @pytest.mark.parametrize("length", [10, 16_000, 40_000])
