@@ -4,6 +4,8 @@ All servers run at once and take turns: emulator, Orthanc, tiny-pacs, bare, and 
 the turns of one round; the table has the median of all rounds, and the smallest and the largest. The emulator
 runs with everything on: sign-in with a token for each client, validation, change feed. Each answer is counted: one
 that has another status or length than the first, whose content was looked at, ends the row for its server.
+
+The STOW rows depend on the file system: for five minutes after many files were deleted, ext4 takes longer to make one.
 """
 
 import argparse
