@@ -116,7 +116,7 @@ async def nothing(scope: Scope, receive: Receive, send: Send) -> None:
     pass
 
 
-# Puts it into the scope, if the proxy is on this machine or where uvicorn's variable says.
+# Puts what a proxy tells into the scope, if the proxy is on this machine or where uvicorn's variable says.
 # As a layer around the application it would cost every request something.
 read_forwarded = ProxyHeadersMiddleware(nothing, os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1"))
 

@@ -289,7 +289,7 @@ class Part:
     def content(self) -> bytes:
         """All bytes of the part, kept."""
         if not isinstance(self._kept, bytes):
-            self._kept = in_bytes(self._views() if self._kept is None else [memoryview(self._kept)])
+            self._kept = in_bytes(self._views() if self._kept is None else [self._kept])
         return self._kept
 
     def iter_content(self) -> Iterator[bytes]:

@@ -159,7 +159,7 @@ class TestProxy:
     @staticmethod
     def challenge(url: str, *headers: tuple[str, str]) -> str:
         """The answer to somebody who is not signed in names the service's address."""
-        reply = requests.get(f"{url}/v2/studies", headers=dict(headers) | {"Host": "hub.example"}, timeout=10)
+        reply = requests.get(f"{url}/v2/studies", headers=dict(headers) | {"Host": "dicom.lab.example"}, timeout=10)
         return reply.headers["WWW-Authenticate"]
 
     @pytest.mark.parametrize(
@@ -167,15 +167,15 @@ class TestProxy:
         [([("X-Forwarded-Proto", "https")], "https"), ([("x-forwarded-proto", "https"), CLIENT], "https"),
          ([("X-Forwarded-Proto", "gopher")], "http"), ([CLIENT], "http"), ([], "http")],
     )  # fmt: skip
-    def test_addresses_are_those_that_the_client_knows(self, headers: list[tuple[str, str]], scheme: str) -> None:
-        with own_emulator(allowed_hosts=("hub.example",)) as service:
-            assert f'authorization_uri="{scheme}://hub.example/_emulator/identity"' in self.challenge(
-                service.url, *headers
-            )
+    def test_addresses_are_those_that_the_client_knows(
+        self, named: Service, headers: list[tuple[str, str]], scheme: str
+    ) -> None:
+        uri = f'authorization_uri="{scheme}://dicom.lab.example/_emulator/identity"'
+        assert uri in self.challenge(named.url, *headers)
 
     def test_who_is_no_proxy_is_not_believed(self) -> None:
-        with started("--allowed-host", "hub.example", FORWARDED_ALLOW_IPS="192.0.2.1") as emulator:
-            assert 'authorization_uri="http://hub' in self.challenge(emulator.url, ("X-Forwarded-Proto", "https"))
+        with started("--allowed-host", "dicom.lab.example", FORWARDED_ALLOW_IPS="192.0.2.1") as emulator:
+            assert 'authorization_uri="http://dicom.lab' in self.challenge(emulator.url, ("X-Forwarded-Proto", "https"))
 
 
 class TestWarning:
